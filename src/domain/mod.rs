@@ -1,0 +1,9 @@
+//! The words we use and the decisions we make.
+//!
+//! Nothing here reads a socket, a table or a clock. Time comes in as `now`.
+
+pub mod call;
+pub mod did;
+pub mod number;
+pub mod rotation;
+pub mod tenant;

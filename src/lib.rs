@@ -1,0 +1,12 @@
+//! Rotary sits beside Asterisk, keeps phone numbers, shows the right one on every outbound call,
+//! counts the use before the phone rings, and tells whoever asked what became of the call.
+//!
+//! Read the modules in this order; each may use only the floors below its own.
+//!
+//! 1. `domain`: what we speak of and how we decide. No I/O, no clock.
+//! 2. `ami`, `store`: one outside system each; they do not know each other.
+//! 3. `app`: what Rotary can do, one file per operation.
+//! 4. `http`: the door by which a request comes in.
+//! 5. `config`, `daemon`, `lifecycle`, `telemetry`, `cli`, `demo`: the house, which wires it all.
+
+pub mod domain;
