@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a socket, a table or a clock. Time comes in as `now`.
 
-
+pub mod call;
 pub mod did;
 pub mod number;
 pub mod rotation;

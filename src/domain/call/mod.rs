@@ -1,0 +1,395 @@
+//! One outbound call, from the request to its end.
+//!
+//! ```text
+//! initiated ──> ringing ──> in-progress ──> completed
+//!     └────────────┴──────────────┴───────> busy | no-answer | canceled | failed
+//! ```
+//!
+//! Asterisk reports the end of a call in pieces and in no fixed order: `Hangup` may come before or
+//! after `OriginateResponse`, and neither is always enough. [`Call`] holds what came until it is.
+
+pub mod cause;
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use self::cause::Cause;
+use super::did::{DidId, TrunkName};
+use super::number::E164;
+use super::tenant::{CampaignId, TenantId};
+
+/// How long the rest of a call's end may take to arrive after its first piece.
+pub const SETTLE: TimeDelta = TimeDelta::seconds(2);
+
+/// How long after its ring time-out a call may stay silent before we ask Asterisk about it.
+pub const SILENCE: TimeDelta = TimeDelta::seconds(10);
+
+/// A call's id, also its `ChannelId` and `ActionID` in Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub Uuid);
+
+/// How far a call has come. The last five are ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallStatus {
+    /// Accepted, waiting for a place on its trunk.
+    Queued,
+    /// Handed to Asterisk, or about to be.
+    Initiated,
+    /// The callee's phone rings.
+    Ringing,
+    /// Answered.
+    InProgress,
+    /// Answered, and over.
+    Completed,
+    /// The callee was busy.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// Hung up by us before an answer.
+    Canceled,
+    /// It could not be completed, or how it ended is not known.
+    Failed,
+}
+
+/// Where an answered call goes in Asterisk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", untagged)]
+pub enum Destination {
+    /// An extension of the dialplan.
+    Dialplan {
+        /// The context, such as `DynamicIVR`.
+        context: String,
+        /// The extension, such as `s`.
+        exten: String,
+        /// The priority, from 1.
+        priority: u32,
+    },
+    /// One dialplan application.
+    Application {
+        /// Its name, such as `Playback`.
+        application: String,
+        /// Its arguments, possibly empty.
+        data: String,
+    },
+}
+
+/// What was asked for, and the DID chosen for it. Does not change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRequest {
+    /// The call's id.
+    pub id: CallId,
+    /// Who places it.
+    pub tenant: TenantId,
+    /// Who is called.
+    pub to: E164,
+    /// The DID shown.
+    pub did: DidId,
+    /// That DID's number.
+    pub from: E164,
+    /// Where the call leaves.
+    pub trunk: TrunkName,
+    /// The pool the DID was picked from, if one was asked for.
+    pub campaign: Option<CampaignId>,
+    /// Where the answered call goes.
+    pub destination: Destination,
+    /// Channel variables, in the order they were given.
+    pub variables: Vec<(String, String)>,
+    /// The name shown beside the number.
+    pub caller_name: Option<String>,
+    /// How long the phone may ring, in seconds.
+    pub ring_timeout_seconds: u32,
+    /// Where changes are posted.
+    pub callback_url: Option<String>,
+    /// The journey engine's own reference, given back as it came.
+    pub journey: Option<serde_json::Value>,
+    /// When the request was accepted.
+    pub created_at: DateTime<Utc>,
+}
+
+/// How far a call has come, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The state.
+    pub status: CallStatus,
+    /// Why it ended.
+    pub cause: Option<Cause>,
+    /// The SIP status that ended it, where Asterisk tells (22 and later).
+    pub sip_code: Option<u16>,
+    /// When it was handed to Asterisk.
+    pub initiated_at: Option<DateTime<Utc>>,
+    /// When the phone began to ring.
+    pub ringing_at: Option<DateTime<Utc>>,
+    /// When it was answered.
+    pub answered_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// What Asterisk reported about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// The far end is being alerted.
+    Ringing,
+    /// The far end answered.
+    Answered,
+    /// `OriginateResponse` with `Response: Failure` and this `Reason`
+    /// (3 rang without an answer, 5 busy, 8 congestion, 1 hung up, 0 anything else).
+    OriginateFailed {
+        /// The `Reason` header.
+        reason: u8,
+    },
+    /// The channel is gone.
+    HungUp {
+        /// The Q.850 cause; 0 where Asterisk does not know.
+        cause: u16,
+        /// `TechCause`, where Asterisk gives it.
+        sip_code: Option<u16>,
+    },
+}
+
+/// A call being followed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// What was asked for.
+    pub request: CallRequest,
+    /// How far it came.
+    pub progress: Progress,
+    /// The first piece of its end, while the other may still come.
+    pending: Pending,
+    settle_by: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Pending {
+    originate_reason: Option<u8>,
+    hung_up_without_cause: bool,
+}
+
+impl Call {
+    /// A call at the moment its use is counted, just before Asterisk hears of it.
+    pub fn initiated(request: CallRequest, now: DateTime<Utc>) -> Self {
+        let progress = Progress {
+            status: CallStatus::Initiated,
+            cause: None,
+            sip_code: None,
+            initiated_at: Some(now),
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+        };
+        Self::restored(request, progress)
+    }
+
+    /// A call as the store remembers it.
+    pub fn restored(request: CallRequest, progress: Progress) -> Self {
+        Self { request, progress, pending: Pending::default(), settle_by: None }
+    }
+
+    /// The call's id.
+    pub fn id(&self) -> CallId {
+        self.request.id
+    }
+
+    /// Takes in a report; says whether the call moved.
+    ///
+    /// Asterisk repeats itself and may report late, so a report that does not move the call
+    /// forward is no error and changes nothing.
+    pub fn handle_report(&mut self, report: Report, now: DateTime<Utc>) -> bool {
+        if self.progress.status.is_end() {
+            return false;
+        }
+        match report {
+            Report::Ringing => self.ring(now),
+            Report::Answered => self.answer(now),
+            Report::OriginateFailed { reason } => {
+                self.pending.originate_reason = Some(reason);
+                self.settle(now)
+            }
+            Report::HungUp { cause: 0, sip_code } if self.progress.answered_at.is_none() => {
+                self.progress.sip_code = self.progress.sip_code.or(sip_code);
+                self.pending.hung_up_without_cause = true;
+                self.settle(now)
+            }
+            Report::HungUp { cause, sip_code } => {
+                self.progress.sip_code = self.progress.sip_code.or(sip_code);
+                self.end(Cause(cause), now)
+            }
+        }
+    }
+
+    /// When to call [`Call::handle_timeout`]; none once the call has ended or was answered.
+    pub fn next_timeout(&self) -> Option<DateTime<Utc>> {
+        match self.progress.status {
+            CallStatus::Initiated | CallStatus::Ringing => self.settle_by,
+            CallStatus::Queued
+            | CallStatus::InProgress
+            | CallStatus::Completed
+            | CallStatus::Busy
+            | CallStatus::NoAnswer
+            | CallStatus::Canceled
+            | CallStatus::Failed => None,
+        }
+    }
+
+    /// Ends the call with what is known once the rest of its end is overdue.
+    pub fn handle_timeout(&mut self, now: DateTime<Utc>) -> bool {
+        let due = self.next_timeout().is_some_and(|deadline| deadline <= now);
+        due && self.end(self.cause_of_pending(), now)
+    }
+
+    /// Whether a call that should long have been answered or ended is silent, so that Asterisk
+    /// must be asked whether it still has it.
+    pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
+        let begun = self.progress.initiated_at.unwrap_or(self.request.created_at);
+        let ring = TimeDelta::seconds(i64::from(self.request.ring_timeout_seconds));
+        self.progress.answered_at.is_none()
+            && !self.progress.status.is_end()
+            && now >= begun + ring + SILENCE
+    }
+
+    /// Ends a call that Asterisk no longer has and whose end we did not hear.
+    pub fn lose(&mut self, now: DateTime<Utc>) -> bool {
+        !self.progress.status.is_end() && self.end(Cause::UNKNOWN, now)
+    }
+
+    /// Ends a call that Asterisk refused or never heard of.
+    pub fn fail(&mut self, now: DateTime<Utc>) -> bool {
+        !self.progress.status.is_end() && self.end_as(CallStatus::Failed, Cause::UNKNOWN, now)
+    }
+
+    fn ring(&mut self, now: DateTime<Utc>) -> bool {
+        let moves = self.progress.status == CallStatus::Initiated;
+        if moves {
+            self.progress.status = CallStatus::Ringing;
+            self.progress.ringing_at = Some(now);
+        }
+        moves
+    }
+
+    fn answer(&mut self, now: DateTime<Utc>) -> bool {
+        let moves = self.progress.answered_at.is_none();
+        if moves {
+            self.progress.status = CallStatus::InProgress;
+            self.progress.answered_at = Some(now);
+            self.settle_by = None;
+        }
+        moves
+    }
+
+    /// Ends the call if both pieces of an unexplained end are here, else waits for the other.
+    fn settle(&mut self, now: DateTime<Utc>) -> bool {
+        let complete =
+            self.pending.hung_up_without_cause && self.pending.originate_reason.is_some();
+        if complete {
+            return self.end(self.cause_of_pending(), now);
+        }
+        self.settle_by.get_or_insert(now + SETTLE);
+        false
+    }
+
+    fn cause_of_pending(&self) -> Cause {
+        self.pending.originate_reason.map_or(Cause::UNKNOWN, Cause::of_originate_reason)
+    }
+
+    fn end(&mut self, cause: Cause, now: DateTime<Utc>) -> bool {
+        let status = match (self.progress.answered_at, cause) {
+            (Some(_), _) => CallStatus::Completed,
+            (None, Cause::USER_BUSY) => CallStatus::Busy,
+            (None, Cause::NO_USER_RESPONSE | Cause::NO_ANSWER) => CallStatus::NoAnswer,
+            (None, _) => CallStatus::Failed,
+        };
+        self.end_as(status, cause, now)
+    }
+
+    fn end_as(&mut self, status: CallStatus, cause: Cause, now: DateTime<Utc>) -> bool {
+        self.progress.status = status;
+        self.progress.cause = Some(cause);
+        self.progress.ended_at = Some(now);
+        true
+    }
+}
+
+impl Progress {
+    /// From the hand-over to Asterisk to the end, in whole seconds; none before the end.
+    pub fn duration_seconds(&self) -> Option<i64> {
+        Some((self.ended_at? - self.initiated_at?).num_seconds().max(0))
+    }
+
+    /// From the answer to the end, in whole seconds; 0 for a call never answered, none before the end.
+    pub fn talk_seconds(&self) -> Option<i64> {
+        let ended = self.ended_at?;
+        Some(self.answered_at.map_or(0, |answered| (ended - answered).num_seconds().max(0)))
+    }
+}
+
+impl CallStatus {
+    const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Initiated,
+        Self::Ringing,
+        Self::InProgress,
+        Self::Completed,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::Canceled,
+        Self::Failed,
+    ];
+
+    /// The word used in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Initiated => "initiated",
+            Self::Ringing => "ringing",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no-answer",
+            Self::Canceled => "canceled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing more will happen to the call.
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::Queued | Self::Initiated | Self::Ringing | Self::InProgress => false,
+            Self::Completed | Self::Busy | Self::NoAnswer | Self::Canceled | Self::Failed => true,
+        }
+    }
+}
+
+impl fmt::Display for CallStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no call status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no call status")]
+pub struct InvalidCallStatus(pub String);
+
+impl FromStr for CallStatus {
+    type Err = InvalidCallStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCallStatus> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == text);
+        found.ok_or_else(|| InvalidCallStatus(text.to_owned()))
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;
