@@ -3,6 +3,7 @@
 //! The use and the call are durable before Asterisk hears of it. A crash in between costs one use
 //! and never places an uncounted call.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -18,7 +19,7 @@ use crate::domain::number::{AreaCode, E164};
 use crate::domain::rotation::{NotPickable, Pick, Want};
 use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::StoreError;
-use crate::store::ledger::{Idempotency, NewCall};
+use crate::store::ledger::{NewCall, RequestKey};
 
 /// A call to be placed. What is none takes the configured default.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +49,7 @@ pub struct MakeCall {
     /// The journey engine's own reference.
     pub journey: Option<serde_json::Value>,
     /// What makes a repeated request the same request.
-    pub idempotency: Option<Idempotency>,
+    pub key: Option<RequestKey>,
 }
 
 /// Which DID a call shows.
@@ -60,6 +61,16 @@ pub enum Shown {
     Did(DidId),
     /// The tenant's DID with this number.
     Number(E164),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotation => f.write_str("rotation"),
+            Self::Did(did) => fmt::Display::fmt(did, f),
+            Self::Number(number) => fmt::Display::fmt(number, f),
+        }
+    }
 }
 
 /// A call that was placed, now or by an earlier request with the same key.
@@ -117,6 +128,9 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
         Ok((_, Some(new))) => new.call,
         Ok((_, None)) => unreachable!("every pick of this operation has a call"),
         Err(PickError::KeyTaken) => return replay(app, &wanted).await,
+        Err(PickError::NotPickable(NotPickable::Unknown)) => {
+            return Err(MakeCallError::DidNotFound(wanted.shown.to_string()));
+        }
         Err(error) => return Err(error.into()),
     };
 
@@ -150,14 +164,14 @@ async fn undo(app: &App, mut call: Call) {
 }
 
 async fn earlier_call(app: &App, wanted: &MakeCall) -> Result<Option<Call>, MakeCallError> {
-    let Some(ours) = &wanted.idempotency else { return Ok(None) };
-    let Some((id, hash)) = app.store.call_by_key(&wanted.tenant, &ours.key).await? else {
+    let Some(ours) = &wanted.key else { return Ok(None) };
+    let Some(known) = app.store.call_by_key(&wanted.tenant, &ours.key).await? else {
         return Ok(None);
     };
-    if hash != ours.request_hash {
+    if known.request_hash != ours.request_hash {
         return Err(MakeCallError::KeyConflict);
     }
-    Ok(app.store.call(&wanted.tenant, id).await?)
+    Ok(app.store.call(&wanted.tenant, known.call).await?)
 }
 
 /// Another request with the same key was quicker by a hair.
@@ -214,7 +228,7 @@ fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
         journey: wanted.journey.clone(),
         created_at: now,
     };
-    NewCall { call: Call::initiated(request, now), idempotency: wanted.idempotency.clone() }
+    NewCall { call: Call::initiated(request, now), key: wanted.key.clone() }
 }
 
 fn originate(app: &App, call: &Call) -> Originate {
@@ -243,7 +257,6 @@ impl From<PickError> for MakeCallError {
     fn from(error: PickError) -> Self {
         match error {
             PickError::NoneAvailable => Self::NoneAvailable,
-            PickError::NotPickable(NotPickable::Unknown(did)) => Self::DidNotFound(did.to_string()),
             PickError::NotPickable(why) => Self::NotPickable(why),
             PickError::KeyTaken => Self::KeyConflict,
             PickError::Store(error) => Self::Store(error),

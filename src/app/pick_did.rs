@@ -60,13 +60,13 @@ pub(super) async fn pick_did(
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
         let call = call(&pick);
-        match record(app, &pick, call.clone(), deadline).await? {
+        match record(app, &pick, call.as_ref(), deadline).await? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);
                 return Ok((pick, call));
             }
             Recorded::Refused(truth) => learn_refusal(app, &pick, truth),
-            Recorded::KeyTaken => {
+            Recorded::Conflict => {
                 app.index.lock().give_back(&pick);
                 return Err(PickError::KeyTaken);
             }
@@ -80,7 +80,9 @@ pub(super) async fn pick_did(
 /// places: a lost use is cheaper than a number shown too often.
 pub(super) async fn take_back(app: &App, tenant: &TenantId, did: DidId, call: Option<&Call>) {
     match app.ledger.take_back(tenant, did, call).await {
-        Ok(usage_count) => app.index.lock().learn(tenant, did, usage_count),
+        Ok(Some(usage_count)) => app.index.lock().learn(tenant, did, usage_count),
+        // The DID was deleted, or somebody else ended the call and took the use back.
+        Ok(None) => {}
         Err(error) => warn!(did = %did, "keep a use that was not needed: {error}"),
     }
 }
@@ -96,10 +98,15 @@ fn propose(app: &App, choice: &Choice) -> Result<Pick, PickError> {
 async fn record(
     app: &App,
     pick: &Pick,
-    call: Option<NewCall>,
+    call: Option<&NewCall>,
     deadline: Instant,
 ) -> Result<Recorded, PickError> {
-    let used = Use { tenant: pick.tenant.clone(), did: pick.did, at: Utc::now(), call };
+    let used = Use {
+        tenant: pick.tenant.clone(),
+        did: pick.did,
+        at: Utc::now(),
+        call: call.cloned().map(Box::new),
+    };
     let ledger = app.ledger.clone();
     let mut recording = Box::pin(async move { ledger.record(used).await });
 
@@ -112,21 +119,32 @@ async fn record(
         Err(_) => {
             // The group may be committed yet. Whoever asked is told now; the use is settled then.
             let (app, pick) = (app.clone(), pick.clone());
+            let call = call.map(|new| new.call.clone());
             let tasks = app.tasks.clone();
-            tasks.spawn(async move { settle_late(&app, &pick, recording.await).await });
+            tasks.spawn(async move { settle_late(&app, &pick, call, recording.await).await });
             Err(PickError::TooSlow)
         }
     }
 }
 
-async fn settle_late(app: &App, pick: &Pick, recorded: Result<Recorded, StoreError>) {
+/// Nobody waits for this use any more: if it was counted, it is taken back and its call failed.
+async fn settle_late(
+    app: &App,
+    pick: &Pick,
+    call: Option<Call>,
+    recorded: Result<Recorded, StoreError>,
+) {
     match recorded {
         Ok(Recorded::Counted { usage_count }) => {
             app.index.lock().settle(pick, usage_count);
-            take_back(app, &pick.tenant, pick.did, None).await;
+            let failed = call.map(|mut call| {
+                call.fail(Utc::now());
+                call
+            });
+            take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
         }
         Ok(Recorded::Refused(truth)) => learn_refusal(app, pick, truth),
-        Ok(Recorded::KeyTaken) | Err(_) => app.index.lock().give_back(pick),
+        Ok(Recorded::Conflict) | Err(_) => app.index.lock().give_back(pick),
     }
 }
 
