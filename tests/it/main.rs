@@ -1,0 +1,3 @@
+//! The tests that run the whole of Rotary, or much of it. One binary, so that it links once.
+
+mod real_asterisk;
