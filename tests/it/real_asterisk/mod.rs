@@ -64,6 +64,31 @@ async fn asterisk_is_stopped_killed_and_started_again_on_the_same_ports() {
 }
 
 #[tokio::test]
+async fn our_manager_user_may_do_what_rotary_does_and_no_more() {
+    let carrier = Carrier::start().await;
+    let asterisk = Asterisk::start(Version::V22, carrier.address()).await;
+    let mut manager = log_in(&asterisk).await;
+
+    for (action, allowed) in [
+        ("Ping", true),
+        ("Originate", true),
+        ("Hangup", true),
+        ("CoreShowChannels", true),
+        ("CoreStatus", true),
+        ("ListCommands", true),
+        ("Command", false),
+        ("UpdateConfig", false),
+        ("DBPut", false),
+        ("Reload", false),
+    ] {
+        manager.send(&[("Action", action), ("ActionID", action)]).await.expect("send");
+        let answer = manager.event(|m| m.get("ActionID") == Some(action)).await;
+        let denied = answer.get("Message") == Some("Permission denied");
+        assert_eq!(!denied, allowed, "{action}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn asterisk_finds_no_fault_in_our_configuration() {
     let carrier = Carrier::start().await;
     for version in [Version::V16, Version::V22] {
