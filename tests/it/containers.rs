@@ -74,7 +74,7 @@ fn copied(dockerfile: &str) -> Vec<String> {
 fn copy_conf(etc: &Path) {
     for name in ["manager.conf", "pjsip.conf", "extensions.conf"] {
         let from: PathBuf = root().join("asterisk-conf").join(name);
-        fs::copy(from, etc.join(name)).unwrap();
+        fs::copy(from, etc.join(name)).expect("copy a sample file");
     }
 }
 
