@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
-use tokio::net::UdpSocket;
 
 use super::ports::Ports;
 use super::process::Process;
@@ -61,14 +60,12 @@ impl Carrier {
         ];
         let mut process =
             Process::start("sipp", &arguments, dir.path(), &dir.path().join("output"));
-        let carrier_at = ("127.0.0.1", ports.first());
         until("sipp to listen", async || {
             if let Some(status) = process.ended() {
                 let output = std::fs::read_to_string(dir.path().join("output"));
                 panic!("sipp ended at once ({status}; run tests/prepare.sh): {output:?}");
             }
-            // Its port is taken once sipp listens on it.
-            UdpSocket::bind(carrier_at).await.err()
+            listens(ports.first()).then_some(())
         })
         .await;
         Self { dir, ports, _process: process }
@@ -98,6 +95,13 @@ impl Carrier {
         })
         .await
     }
+}
+
+/// Whether a process has that UDP port of 127.0.0.1. Asked of the kernel: to try the port ourselves
+/// could take it from sipp in the moment that sipp wants it.
+fn listens(port: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/udp").expect("read the list of sockets");
+    sockets.contains(&format!(" 0100007F:{port:04X} "))
 }
 
 /// The INVITEs in sipp's log of messages. One that is only half written yet is left out.
