@@ -12,3 +12,11 @@
 pub mod domain;
 
 pub mod ami;
+pub mod store;
+
+pub mod app;
+
+pub mod config;
+pub mod daemon;
+pub mod lifecycle;
+pub mod telemetry;
