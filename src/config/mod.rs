@@ -113,7 +113,7 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         environment::get(environment, "DATABASE_URL")
             .map_or_else(|| format!("sqlite:{}", state.join("rotary.db").display()), str::to_owned)
     });
-    let store = store::Settings::new(url);
+    let store = store::Settings::new(url.clone());
     sections.daemon.state = Some(state.clone());
     let socket = sections
         .control

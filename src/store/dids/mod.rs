@@ -2,6 +2,7 @@
 //!
 //! Counting uses is not here but in the ledger.
 
+mod held;
 mod import;
 mod load;
 mod row;
