@@ -1,6 +1,7 @@
 //! `rotary dids import FILE`: streams the file to the daemon and tells what became of it.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -9,7 +10,6 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::fs::File;
-use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
 use super::client::{Ask, Body, Client};
@@ -73,7 +73,9 @@ pub(super) async fn import(args: ImportArgs, client: &Client, output: &mut Outpu
 async fn open(path: &Path) -> Result<(Body, ProgressBar), Failure> {
     if path.as_os_str() == "-" {
         let bar = ProgressBar::no_length().with_style(style("{spinner} {bytes} ({bytes_per_sec})"));
-        return Ok((streamed(tokio::io::stdin(), bar.clone()), bar));
+        let input = io::stdin().as_fd().try_clone_to_owned()?;
+        let file = File::from_std(std::fs::File::from(input));
+        return Ok((streamed(file, bar.clone()), bar));
     }
     let unreadable = |error: io::Error| Failure::new(PROBLEM, format!("{}: {error}", path.display()));
     let file = File::open(path).await.map_err(unreadable)?;
@@ -87,7 +89,7 @@ async fn open(path: &Path) -> Result<(Body, ProgressBar), Failure> {
 }
 
 /// The bar draws itself on standard error, and only on a terminal.
-fn streamed(source: impl AsyncRead + Send + Sync + 'static, bar: ProgressBar) -> Body {
+fn streamed(source: File, bar: ProgressBar) -> Body {
     let chunks = ReaderStream::with_capacity(source, CHUNK)
         .inspect_ok(move |chunk| bar.inc(chunk.len() as u64))
         .map_ok(Frame::data);

@@ -49,7 +49,7 @@ impl<'a> Output<'a> {
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> io::Result<()> {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
+        table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(headings);
         for row in rows {

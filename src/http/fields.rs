@@ -13,14 +13,14 @@ use super::problem::{Code, Problem};
 
 /// The fields of a JSON body or of a query that are not read yet.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Fields(Map<String, Value>);
+pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
     /// The fields of a JSON body.
     ///
     /// # Errors
     /// 400 when it is no JSON, 422 when it is JSON but no object.
-    pub fn of_json(body: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn of_json(body: &[u8]) -> Result<Self, Problem> {
         let value = serde_json::from_slice(body)
             .map_err(|why| Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}")))?;
         match value {
@@ -35,7 +35,7 @@ impl Fields {
     ///
     /// # Errors
     /// 422 when one is given twice.
-    pub fn of_query(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
+    pub(super) fn of_query(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut fields = Map::new();
         for (name, value) in pairs {
             if fields.contains_key(&name) {
@@ -54,28 +54,28 @@ impl Fields {
     }
 
     /// What makes two requests the same: SHA-256 over the fields, whatever their order and spacing.
-    pub fn fingerprint(&self) -> [u8; 32] {
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
         // The map keeps its keys sorted, so equal fields print equally.
         Sha256::digest(serde_json::to_vec(&self.0).expect("JSON prints")).into()
     }
 
     /// Takes a field as it is.
-    pub fn value(&mut self, name: &str) -> Option<Value> {
+    pub(super) fn value(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name)
     }
 
     /// Takes a text.
-    pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         self.0.remove(name).map(|value| text_of(name, value)).transpose()
     }
 
     /// Takes a text that must be there.
-    pub fn need_text(&mut self, name: &str) -> Result<String, Problem> {
+    pub(super) fn need_text(&mut self, name: &str) -> Result<String, Problem> {
         self.text(name)?.ok_or_else(|| missing(name))
     }
 
     /// Takes a text and reads it.
-    pub fn parse<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
+    pub(super) fn parse<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
     where
         T: FromStr,
         T::Err: Display,
@@ -85,7 +85,7 @@ impl Fields {
     }
 
     /// Takes a whole number between `min` and `max`; in a query it is written out.
-    pub fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
+    pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
         let number = match &value {
             Value::Number(number) => number.as_u64(),
@@ -100,7 +100,7 @@ impl Fields {
     }
 
     /// Takes a truth; in a query it is `true` or `false`.
-    pub fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
@@ -111,7 +111,7 @@ impl Fields {
     }
 
     /// Takes an object.
-    pub fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object)),
@@ -120,7 +120,7 @@ impl Fields {
     }
 
     /// Complains of a field that nobody read.
-    pub fn finish(self) -> Result<(), Problem> {
+    pub(super) fn finish(self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {
@@ -132,7 +132,7 @@ impl Fields {
 }
 
 /// A field that must be there and is not.
-pub fn missing(name: &str) -> Problem {
+pub(super) fn missing(name: &str) -> Problem {
     Problem::new(Code::MissingField, format!("{name} is missing")).at(name)
 }
 

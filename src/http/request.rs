@@ -13,18 +13,18 @@ use super::fields::Fields;
 use super::problem::{Code, Limit, Problem};
 
 /// The largest JSON body, in bytes.
-pub const BODY_MAX: usize = 1024 * 1024;
+pub(super) const BODY_MAX: usize = 1024 * 1024;
 
 /// How long a JSON body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The fields of a JSON body.
 #[derive(Debug)]
-pub struct JsonBody(pub Fields);
+pub(super) struct JsonBody(pub(super) Fields);
 
 /// The parameters after the `?`.
 #[derive(Debug)]
-pub struct QueryString(pub Fields);
+pub(super) struct QueryString(pub(super) Fields);
 
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Problem;
@@ -59,19 +59,24 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryString {
 }
 
 /// The type of the body, lower case and without its parameters.
-pub fn media_type(headers: &HeaderMap) -> Option<String> {
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     let given = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(given.split(';').next().unwrap_or(given).trim().to_ascii_lowercase())
 }
 
+/// How many items a list may give at once, by its `limit`.
+pub(super) fn page_limit(query: &mut Fields) -> Result<u32, Problem> {
+    Ok(query.whole("limit", 1, 1000)?.unwrap_or(100))
+}
+
 /// What an unknown path is answered with.
-pub async fn no_such_route(request: Request) -> Problem {
+pub(super) async fn no_such_route(request: Request) -> Problem {
     let detail = format!("There is nothing at {}", request.uri().path());
     Problem::new(Code::RouteNotFound, detail)
 }
 
 /// What a known path is answered with when it does not take the method.
-pub async fn no_such_method(method: Method, request: Request) -> Problem {
+pub(super) async fn no_such_method(method: Method, request: Request) -> Problem {
     let detail = format!("{} does not take {method}", request.uri().path());
     Problem::new(Code::MethodNotAllowed, detail)
 }
@@ -85,7 +90,7 @@ async fn whole_body(body: Body) -> Result<Bytes, Problem> {
 }
 
 /// A body over its bound.
-pub fn too_large(max: usize) -> Problem {
+pub(super) fn too_large(max: usize) -> Problem {
     let max = max as u64;
     Problem::new(Code::BodyTooLarge, format!("The body has more than {max} bytes"))
         .over(Limit { name: "body_bytes", current: max + 1, max })

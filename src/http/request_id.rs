@@ -18,7 +18,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ID_LENGTH_MAX: usize = 128;
 
 /// Gives the request its id and answers for a handler that panics.
-pub async fn with_request_id(request: Request, next: Next) -> Response {
+pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
     let id = given_id(&request).unwrap_or_else(minted_id);
     let span = info_span!("request", request.id = id.to_str().unwrap_or_default());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
