@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::ami::reconnect::line;
+use crate::ami::line;
 use crate::app::call_book::CallBook;
 use crate::app::follow_calls::follow_calls;
 use crate::app::warm_up::warm_up;
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::http;
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
-use crate::store::ledger::{WriterId, ledger};
+use crate::store::ledger::{LedgerSettings, WriterId, ledger};
 
 /// How long each stage may take to finish what it began once told to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let store = Store::open(&config.store).await.context("open the store")?;
     let lifecycle = Lifecycle::default();
 
-    let (ledger, ledger_writer) = ledger(store.clone(), state.writer);
+    let (ledger, ledger_writer) = ledger(store.clone(), state.writer, LedgerSettings::default());
     let (ami, ami_line, reports) = line(config.ami);
     let app = App {
         store,
@@ -73,7 +73,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
     };
-    warm_up(&app).await.context("load what the store remembers")?;
+    warm_up(&app, state.writer).await.context("load what the store remembers")?;
 
     let tcp = TcpListener::bind(config.http.listen).await;
     let tcp = tcp.with_context(|| format!("listen on http.listen = {}", config.http.listen))?;

@@ -10,4 +10,7 @@
 //! 5. `config`, `daemon`, `lifecycle`, `telemetry`, `cli`, `demo`: the house, which wires it all.
 
 pub mod domain;
+
+pub mod ami;
+
 pub mod http;

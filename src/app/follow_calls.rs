@@ -10,9 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::App;
-use crate::ami::client::Channel;
-use crate::ami::reports::Reports;
-use crate::ami::{AmiError, LineState};
+use crate::ami::{AmiError, Channel, LineState, Reports};
 use crate::domain::call::{Call, CallId};
 
 /// The most calls stored in one statement.
@@ -52,7 +50,7 @@ async fn compare(app: &App) {
     let asked_at = Utc::now();
     match app.ami.channels().await {
         Ok(channels) => {
-            let listed: HashSet<CallId> = channels.iter().filter_map(Channel::call_id).collect();
+            let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
             let missing = app.calls.handle_list(&listed, asked_at);
             info!(followed = app.calls.in_progress(), missing, "compared calls with Asterisk");
         }
@@ -60,8 +58,15 @@ async fn compare(app: &App) {
             warn!("calls that ended unheard cannot be found: Asterisk refused the list: {why}");
         }
         // The line went down again; the next time it is up we ask again.
-        Err(error @ (AmiError::NotSent(_) | AmiError::Unknown)) => debug!("list channels: {error}"),
+        Err(error @ (AmiError::NotSent(_) | AmiError::Invalid(_) | AmiError::Unknown)) => {
+            debug!("list channels: {error}");
+        }
     }
+}
+
+/// Ours are the channels whose unique id is one of our call ids.
+fn call_of(channel: &Channel) -> Option<CallId> {
+    channel.unique_id.parse().ok().map(CallId)
 }
 
 /// Stores all that changed, however long that takes: reports wait in their own place meanwhile.

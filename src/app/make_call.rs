@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::pick_did::{Choice, PickError, pick_did, take_back};
 use super::{App, Trunk};
-use crate::ami::action::Originate;
+use crate::ami::action::{InvalidHeader, Originate};
 use crate::ami::{AmiError, DownReason, LineState};
 use crate::domain::call::{Call, CallId, CallRequest, Destination};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::{AreaCode, E164};
-use crate::domain::rotation::{NotPickable, Pick, Want};
+use crate::domain::rotation::{NotPickable, Pick, Reason, Want};
 use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::StoreError;
 use crate::store::ledger::{NewCall, RequestKey};
@@ -97,6 +97,9 @@ pub enum MakeCallError {
     /// The key was used for another request.
     #[error("this idempotency key was used for a different request")]
     KeyConflict,
+    /// Something in the request cannot be said to Asterisk. No use is counted.
+    #[error("{0}")]
+    Invalid(#[from] InvalidHeader),
     /// No line to Asterisk. No use is counted.
     #[error("Asterisk cannot be reached: {0}")]
     AsteriskUnavailable(String),
@@ -120,6 +123,7 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
         return Ok(MadeCall { call: earlier, replayed: true });
     }
     line_is_up(app)?;
+    can_be_said(app, &wanted)?;
     let choice = choose(app, &wanted).await?;
 
     let id = CallId(Uuid::now_v7());
@@ -151,7 +155,11 @@ async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
         }
         Err(AmiError::NotSent(why)) => {
             undo(app, call).await;
-            Err(MakeCallError::AsteriskUnavailable(why.to_string()))
+            Err(MakeCallError::AsteriskUnavailable(why))
+        }
+        Err(AmiError::Invalid(what)) => {
+            undo(app, call).await;
+            Err(what.into())
         }
     }
 }
@@ -180,6 +188,20 @@ async fn replay(app: &App, wanted: &MakeCall) -> Result<MadeCall, MakeCallError>
         Some(call) => Ok(MadeCall { call, replayed: true }),
         None => Err(MakeCallError::KeyConflict),
     }
+}
+
+/// Refuses what could not be written to Asterisk before a use is counted for it. Which DID is shown
+/// makes no difference to that.
+fn can_be_said(app: &App, wanted: &MakeCall) -> Result<(), InvalidHeader> {
+    let any = Pick {
+        tenant: wanted.tenant.clone(),
+        did: DidId(Uuid::nil()),
+        number: wanted.to,
+        trunk: TrunkName::pjsip(),
+        reason: Reason::LeastUsed,
+    };
+    let call = new_call(app, CallId(Uuid::nil()), wanted, &any).call;
+    originate(app, &call).message().map(|_| ())
 }
 
 fn line_is_up(app: &App) -> Result<(), MakeCallError> {

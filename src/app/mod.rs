@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
-use crate::ami::client::Client;
+use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
 use crate::domain::rotation::RotationIndex;

@@ -6,13 +6,14 @@ use tracing::info;
 
 use super::App;
 use crate::store::StoreError;
+use crate::store::ledger::WriterId;
 
 /// Loads what the store remembers.
-pub async fn warm_up(app: &App) -> Result<(), StoreError> {
+pub async fn warm_up(app: &App, writer: WriterId) -> Result<(), StoreError> {
     let begun = Instant::now();
     let index = app.index.clone();
     let dids = app.store.load_dids(move |state| index.lock().upsert(&state)).await?;
-    let calls = app.store.open_calls(app.ledger.writer()).await?;
+    let calls = app.store.open_calls(writer).await?;
     let open = calls.len();
     for call in calls {
         app.calls.resume(call);

@@ -1,0 +1,4 @@
+//! The tests that run the whole of Rotary, or much of it. One binary, so that it links once.
+
+mod containers;
+mod real_asterisk;
