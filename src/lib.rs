@@ -9,6 +9,7 @@
 //! 4. `http`: the door by which a request comes in.
 //! 5. `config`, `daemon`, `lifecycle`, `telemetry`, `cli`, `demo`: the house, which wires it all.
 
+pub mod app;
 pub mod domain;
 
 pub mod ami;

@@ -175,8 +175,11 @@ pub enum InvalidTrunk {
 
 impl TrunkName {
     /// The trunk of a DID that names none.
+    pub const DEFAULT: &str = "PJSIP";
+
+    /// [`TrunkName::DEFAULT`] as a trunk.
     pub fn pjsip() -> Self {
-        Self(Arc::from("PJSIP"))
+        Self(Arc::from(Self::DEFAULT))
     }
 
     /// The name as it was given.

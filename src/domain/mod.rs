@@ -4,6 +4,7 @@
 
 pub mod call;
 pub mod did;
+pub mod did_csv;
 pub mod number;
 pub mod rotation;
 pub mod tenant;

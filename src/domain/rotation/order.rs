@@ -96,8 +96,7 @@ impl Levels {
         places.dedup();
         places.retain(|place| view.level(*place).is_some());
         places.sort_unstable_by_key(|place| (view.level(*place), view.id(*place)));
-        let mut levels =
-            Self { entries_max: 2 * places.len() + 64, ..Self::default() };
+        let mut levels = Self { entries_max: 2 * places.len() + 64, ..Self::default() };
         for place in places {
             levels.enter(place, view);
         }
@@ -137,9 +136,10 @@ impl Levels {
     }
 
     fn first(&self, view: View<'_>) -> Option<Entry> {
-        let run = self.runs.last().and_then(|run| {
-            run.front().map(|place| Entry { level: run.level, place })
-        });
+        let run = self
+            .runs
+            .last()
+            .and_then(|run| run.front().map(|place| Entry { level: run.level, place }));
         match (run, self.late.first()) {
             (Some(run), Some(late)) if late.rank(view) < run.rank(view) => Some(late),
             (None, late) => late,

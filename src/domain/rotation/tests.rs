@@ -66,7 +66,8 @@ fn a_pick_given_back_leaves_no_trace() {
 
 #[test]
 fn a_wanted_area_code_comes_first_and_the_rest_after_it() {
-    let local = DidState { area_code: Some(area(404)), max_usage: Some(1), usage_count: 0, ..did(2) };
+    let local =
+        DidState { area_code: Some(area(404)), max_usage: Some(1), usage_count: 0, ..did(2) };
     let mut index = index(&[did(1), local]);
     let want = Want { area_code: Some(area(404)), ..all() };
 

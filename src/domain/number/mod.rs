@@ -3,6 +3,8 @@
 //! A number enters Rotary once, through [`E164::read`]. Code that holds an
 //! [`E164`] never asks again whether it is well formed.
 
+mod read;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -134,6 +136,8 @@ impl From<AreaCode> for String {
 impl Region {
     /// The region assumed where nobody names one.
     pub const US: Self = Self(*b"US");
+
+    const CA: Self = Self(*b"CA");
 
     /// The two letters.
     pub fn as_str(&self) -> &str {

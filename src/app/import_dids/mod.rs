@@ -1,0 +1,223 @@
+//! A CSV of DIDs, streamed into the store.
+//!
+//! ```text
+//! bytes ──> rows ──> domain::did_csv ──> a chunk of DIDs ──> sink ──> report
+//!                          └─ bad rows ─────────────────────────────────^
+//! ```
+//!
+//! One chunk, one row and the first errors are all that is held, however long the file is. The next
+//! bytes are read when the sink is done with the last chunk, so a slow store slows the sender down.
+
+mod report;
+mod rows;
+
+use std::collections::HashSet;
+use std::io;
+use std::mem;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use uuid::Uuid;
+
+use self::rows::{End, Fed, Rows, TooLong};
+use crate::domain::did::{DidId, NewDid};
+use crate::domain::did_csv::{Columns, InvalidHeader, RowError, RowReader};
+use crate::domain::number::{E164, Region};
+
+pub use self::report::{ImportReport, Stored};
+
+/// DIDs handed to the sink at once.
+const CHUNK: usize = 5_000;
+
+/// How a file is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportSettings {
+    /// The numbering plan of numbers without `+`.
+    pub default_region: Region,
+    /// Nothing will be stored: the sink only looks. As no store will notice a number that stands in
+    /// the file twice, the import does, at 16 bytes a row.
+    pub dry_run: bool,
+}
+
+/// An import that ended early. What went before is in the store, and in the report.
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}{}", .report.so_far())]
+pub struct ImportError<E: std::error::Error + 'static> {
+    /// Why.
+    #[source]
+    pub failure: ImportFailure<E>,
+    /// What was done before.
+    pub report: Box<ImportReport>,
+}
+
+/// Why an import ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportFailure<E: std::error::Error + 'static> {
+    /// The file has no header row that we can use.
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
+    /// The file is empty.
+    #[error("the file is empty; its first line must name the columns, at least \"number\"")]
+    Empty,
+    /// The file is not text as we read it.
+    #[error("the first line is not UTF-8; save the file as CSV UTF-8 and import it again")]
+    NotUtf8,
+    /// A row past all bounds, as a quote leaves it that is never closed.
+    #[error("the row on line {line} is too long; is a quote in it never closed?")]
+    RowTooLong {
+        /// Where it begins.
+        line: u64,
+    },
+    /// The file could not be read to its end.
+    #[error("read the file: {0}")]
+    Source(io::Error),
+    /// A chunk could not be stored.
+    #[error("store the DIDs: {0}")]
+    Sink(E),
+}
+
+/// Reads a CSV and hands its DIDs to `sink` in chunks; tells `on_progress` after each.
+///
+/// `sink` stores a chunk and says what came of it. In a dry run it only looks which of the numbers
+/// are already there.
+pub async fn import<S, K, F, E>(
+    source: S,
+    settings: ImportSettings,
+    sink: K,
+    mut on_progress: impl FnMut(&ImportReport),
+) -> Result<ImportReport, ImportError<E>>
+where
+    S: Stream<Item = io::Result<Bytes>>,
+    K: FnMut(Vec<NewDid>) -> F,
+    F: Future<Output = Result<Stored, E>>,
+    E: std::error::Error + 'static,
+{
+    let mut import = Import::new(settings, sink);
+    let outcome = import.run(source, &mut on_progress).await;
+    let report = import.report;
+    match outcome {
+        Ok(()) => Ok(report.finished()),
+        Err(failure) => Err(ImportError { failure, report: Box::new(report) }),
+    }
+}
+
+struct Import<K> {
+    settings: ImportSettings,
+    sink: K,
+    rows: Rows,
+    /// None until the header was read.
+    reader: Option<RowReader>,
+    chunk: Vec<NewDid>,
+    /// The numbers so far, in a dry run.
+    seen: HashSet<E164>,
+    report: ImportReport,
+}
+
+impl<K> Import<K> {
+    fn new(settings: ImportSettings, sink: K) -> Self {
+        Self {
+            settings,
+            sink,
+            rows: Rows::new(),
+            reader: None,
+            chunk: Vec::new(),
+            seen: HashSet::new(),
+            report: ImportReport::new(settings.dry_run),
+        }
+    }
+
+    async fn run<F, E>(
+        &mut self,
+        source: impl Stream<Item = io::Result<Bytes>>,
+        on_progress: &mut impl FnMut(&ImportReport),
+    ) -> Result<(), ImportFailure<E>>
+    where
+        K: FnMut(Vec<NewDid>) -> F,
+        F: Future<Output = Result<Stored, E>>,
+        E: std::error::Error + 'static,
+    {
+        let mut source = std::pin::pin!(source);
+        while let Some(bytes) = source.next().await {
+            let bytes = bytes.map_err(ImportFailure::Source)?;
+            let mut rest = &bytes[..];
+            while let Fed::Row(used) = self.rows.feed(rest)? {
+                rest = &rest[used..];
+                self.take_row()?;
+                if self.chunk.len() == CHUNK {
+                    self.flush(on_progress).await?;
+                }
+            }
+        }
+        match self.rows.finish()? {
+            End::Clean => {}
+            End::Row => self.take_row()?,
+            End::OpenQuote => self.report.fail(bad_row(
+                self.rows.row_line(),
+                "a quote is opened in this row and never closed; all after it was left out",
+            )),
+        }
+        if self.reader.is_none() {
+            return Err(ImportFailure::Empty);
+        }
+        self.flush(on_progress).await
+    }
+
+    fn take_row<E: std::error::Error + 'static>(&mut self) -> Result<(), ImportFailure<E>> {
+        let line = self.rows.row_line();
+        let row = self.rows.row();
+        let Some(reader) = &mut self.reader else {
+            let row = row.ok_or(ImportFailure::NotUtf8)?;
+            let columns = Columns::read(row.cells())?;
+            self.reader = Some(RowReader::new(columns, self.settings.default_region));
+            return Ok(());
+        };
+        let Some(row) = row else {
+            self.report.fail(bad_row(line, "the row is not UTF-8 text"));
+            return Ok(());
+        };
+        // Spreadsheets write rows of nothing but commas below the last.
+        if row.cells().all(|cell| cell.trim().is_empty()) {
+            return Ok(());
+        }
+        match reader.read(line, row.width(), |place| row.cell(place), DidId(Uuid::now_v7())) {
+            Ok(did) if self.settings.dry_run && !self.seen.insert(did.number) => {
+                self.report.duplicates += 1;
+            }
+            Ok(did) => self.chunk.push(did),
+            Err(error) => self.report.fail(error),
+        }
+        Ok(())
+    }
+
+    async fn flush<F, E>(
+        &mut self,
+        on_progress: &mut impl FnMut(&ImportReport),
+    ) -> Result<(), ImportFailure<E>>
+    where
+        K: FnMut(Vec<NewDid>) -> F,
+        F: Future<Output = Result<Stored, E>>,
+        E: std::error::Error + 'static,
+    {
+        if !self.chunk.is_empty() {
+            let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+            let stored = (self.sink)(chunk).await.map_err(ImportFailure::Sink)?;
+            self.report.add(stored);
+        }
+        on_progress(&self.report);
+        Ok(())
+    }
+}
+
+impl<E: std::error::Error + 'static> From<TooLong> for ImportFailure<E> {
+    fn from(row: TooLong) -> Self {
+        Self::RowTooLong { line: row.line }
+    }
+}
+
+fn bad_row(row: u64, error: &str) -> RowError {
+    let error = error.to_owned();
+    RowError { row, number: String::new(), column: None, code: "bad_row", error }
+}
+
+#[cfg(test)]
+mod tests;

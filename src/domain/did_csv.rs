@@ -1,0 +1,463 @@
+//! What a row of a CSV of DIDs means.
+//!
+//! Splitting bytes into cells and storing what comes out is `app::import_dids`; here is only the
+//! deciding: which column is which, and whether a row is a DID.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::did::{DidId, DidStatus, NewDid, TrunkName};
+use super::number::{AreaCode, E164, Region};
+use super::tenant::CampaignId;
+
+/// The columns we know, by their names in lower case without `_`, `-` and spaces.
+const KNOWN: [(&str, Column); 17] = [
+    ("number", Column::Number),
+    ("areacode", Column::AreaCode),
+    ("trunk", Column::Trunk),
+    ("status", Column::Status),
+    ("maxusage", Column::MaxUsage),
+    ("campaignid", Column::Campaign),
+    ("campaign", Column::Campaign),
+    ("metadata", Column::Metadata),
+    ("provider", Column::Noted("provider")),
+    ("region", Column::Noted("region")),
+    ("notes", Column::Noted("notes")),
+    // An export has these; what they say is ours to say, not a file's.
+    ("id", Column::Ignored),
+    ("tenantid", Column::Ignored),
+    ("usagecount", Column::Ignored),
+    ("lastused", Column::Ignored),
+    ("createdat", Column::Ignored),
+    ("updatedat", Column::Ignored),
+];
+
+/// The most that a report repeats of a cell or says of it, in characters.
+const TEXT_MAX: usize = 200;
+
+/// Which column of a file holds what.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    number: usize,
+    area_code: Option<usize>,
+    trunk: Option<usize>,
+    status: Option<usize>,
+    max_usage: Option<usize>,
+    campaign: Option<usize>,
+    metadata: Option<usize>,
+    noted: Vec<(usize, String)>,
+    width: usize,
+}
+
+/// A header row that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHeader {
+    /// No column holds the numbers.
+    #[error("no column is named \"number\"; the first line names {}", listed(.found))]
+    NoNumber {
+        /// The columns it has instead.
+        found: Vec<String>,
+    },
+    /// Two columns mean the same.
+    #[error("two columns are named {0:?}")]
+    Twice(String),
+}
+
+/// A row that is no DID.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowError {
+    /// Its line in the file; the header is line 1.
+    pub row: u64,
+    /// The number as it was written.
+    pub number: String,
+    /// The column at fault, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<&'static str>,
+    /// A stable word for the fault, such as `invalid_phone_number`.
+    pub code: &'static str,
+    /// The fault in words.
+    pub error: String,
+}
+
+#[derive(Clone, Copy)]
+enum Column {
+    Number,
+    AreaCode,
+    Trunk,
+    Status,
+    MaxUsage,
+    Campaign,
+    Metadata,
+    Noted(&'static str),
+    Ignored,
+}
+
+/// What is wrong with a cell.
+struct Fault {
+    column: Option<&'static str>,
+    code: &'static str,
+    error: String,
+}
+
+/// Reads rows one after the other. Rows of a file mostly name the same trunk and campaign, so it
+/// keeps the last of each and shares it.
+#[derive(Debug)]
+pub struct RowReader {
+    columns: Columns,
+    region: Region,
+    trunk: TrunkName,
+    campaign: Option<CampaignId>,
+}
+
+impl Columns {
+    /// Reads the header row. Case, `_`, `-` and spaces make no difference; a column of another name
+    /// is kept in every DID's metadata under that name.
+    pub fn read<'a>(header: impl Iterator<Item = &'a str>) -> Result<Self, InvalidHeader> {
+        let names: Vec<&str> = header.map(str::trim).collect();
+        let mut number = None;
+        let mut columns = Self {
+            number: 0,
+            area_code: None,
+            trunk: None,
+            status: None,
+            max_usage: None,
+            campaign: None,
+            metadata: None,
+            noted: Vec::new(),
+            width: names.len(),
+        };
+        for (place, name) in names.iter().enumerate() {
+            let one_of_ours = match column_of(name) {
+                Some(Column::Number) => &mut number,
+                Some(Column::AreaCode) => &mut columns.area_code,
+                Some(Column::Trunk) => &mut columns.trunk,
+                Some(Column::Status) => &mut columns.status,
+                Some(Column::MaxUsage) => &mut columns.max_usage,
+                Some(Column::Campaign) => &mut columns.campaign,
+                Some(Column::Metadata) => &mut columns.metadata,
+                Some(Column::Noted(name)) => {
+                    columns.noted.push((place, name.to_owned()));
+                    continue;
+                }
+                Some(Column::Ignored) => continue,
+                None if name.is_empty() => continue,
+                None => {
+                    columns.noted.push((place, (*name).to_owned()));
+                    continue;
+                }
+            };
+            if one_of_ours.replace(place).is_some() {
+                return Err(InvalidHeader::Twice((*name).to_owned()));
+            }
+        }
+        let found = || names.iter().map(|name| (*name).to_owned()).collect();
+        columns.number = number.ok_or_else(|| InvalidHeader::NoNumber { found: found() })?;
+        Ok(columns)
+    }
+}
+
+impl RowReader {
+    /// A reader of rows under these columns; numbers without `+` are read by `region`'s plan.
+    pub fn new(columns: Columns, region: Region) -> Self {
+        Self { columns, region, trunk: TrunkName::pjsip(), campaign: None }
+    }
+
+    /// Reads the row that begins on line `row`: `cell(n)` is its n-th cell of `width`, and `""`
+    /// beyond the last. An empty cell is as good as none.
+    pub fn read<'a>(
+        &mut self,
+        row: u64,
+        width: usize,
+        cell: impl Fn(usize) -> &'a str,
+        id: DidId,
+    ) -> Result<NewDid, RowError> {
+        let read = self.check_width(width, &cell).and_then(|()| self.read_cells(&cell, id));
+        read.map_err(|fault| RowError {
+            row,
+            number: clipped(cell(self.columns.number).trim()),
+            column: fault.column,
+            code: fault.code,
+            error: clipped(&fault.error),
+        })
+    }
+
+    fn check_width<'a>(&self, width: usize, cell: &impl Fn(usize) -> &'a str) -> Result<(), Fault> {
+        let expected = self.columns.width;
+        if (expected..width).all(|place| cell(place).trim().is_empty()) {
+            return Ok(());
+        }
+        let error = format!("the row has {width} cells, the header {expected}");
+        Err(Fault { column: None, code: "bad_row", error })
+    }
+
+    fn read_cells<'a>(
+        &mut self,
+        cell: &impl Fn(usize) -> &'a str,
+        id: DidId,
+    ) -> Result<NewDid, Fault> {
+        let optional = |place: Option<usize>| {
+            place.map(|place| cell(place).trim()).filter(|text| !text.is_empty())
+        };
+        let number = number_of(cell(self.columns.number), self.region)?;
+        let area_code = match optional(self.columns.area_code) {
+            Some(text) => Some(area_code_of(text)?),
+            None => number.area_code(),
+        };
+        if let Some(text) = optional(self.columns.trunk) {
+            if text != self.trunk.as_str() {
+                self.trunk = parse(text, "trunk", "invalid_trunk")?;
+            }
+        } else if self.trunk.as_str() != TrunkName::DEFAULT {
+            self.trunk = TrunkName::pjsip();
+        }
+        let campaign = optional(self.columns.campaign);
+        if campaign != self.campaign.as_ref().map(CampaignId::as_str) {
+            let read = campaign.map(|text| parse(text, "campaignId", "invalid_campaign"));
+            self.campaign = read.transpose()?;
+        }
+        let status: Option<DidStatus> = optional(self.columns.status)
+            .map(|text| parse(text, "status", "invalid_status"))
+            .transpose()?;
+        Ok(NewDid {
+            id,
+            number,
+            area_code,
+            trunk: self.trunk.clone(),
+            status: status.unwrap_or_default(),
+            max_usage: optional(self.columns.max_usage).map(max_usage_of).transpose()?,
+            campaign: self.campaign.clone(),
+            metadata: self.metadata_of(optional)?,
+        })
+    }
+
+    fn metadata_of<'a>(
+        &self,
+        optional: impl Fn(Option<usize>) -> Option<&'a str>,
+    ) -> Result<Map<String, Value>, Fault> {
+        let mut metadata = match optional(self.columns.metadata) {
+            Some(text) => object_of(text)?,
+            None => Map::new(),
+        };
+        for (place, name) in &self.columns.noted {
+            if let Some(text) = optional(Some(*place)) {
+                metadata.insert(name.clone(), Value::from(text));
+            }
+        }
+        Ok(metadata)
+    }
+}
+
+fn column_of(name: &str) -> Option<Column> {
+    let plain: String = name
+        .chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' '))
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    KNOWN.iter().find(|(known, _)| *known == plain).map(|(_, column)| *column)
+}
+
+/// Reads a number, and one that a spreadsheet has damaged if nothing is lost: `4045556789.0`, a
+/// leading `'`, or a lost `+` where the digits can only be an international number.
+fn number_of(cell: &str, region: Region) -> Result<E164, Fault> {
+    let written = cell.trim();
+    let text = without_decimals(written.trim_start_matches('\''));
+    let error = match E164::read(text, region) {
+        Ok(number) => return Ok(number),
+        Err(error) => error,
+    };
+    let plus_lost = text.len() > 10 && text.bytes().all(|b| b.is_ascii_digit());
+    if plus_lost
+        && let Ok(number) = E164::read(&format!("+{text}"), region)
+        && number.is_assigned()
+    {
+        return Ok(number);
+    }
+    let why = if is_scientific(text) {
+        " (a spreadsheet has rounded it: format the column as text and export again)"
+    } else if text.is_empty() {
+        "(empty)"
+    } else {
+        ""
+    };
+    let column = Some("number");
+    Err(Fault { column, code: "invalid_phone_number", error: format!("{error}{why}") })
+}
+
+fn area_code_of(text: &str) -> Result<AreaCode, Fault> {
+    let bare = without_decimals(text.trim_matches(['(', ')', '\'']));
+    parse(bare, "areaCode", "invalid_area_code")
+}
+
+fn max_usage_of(text: &str) -> Result<u32, Fault> {
+    without_decimals(text).parse().map_err(|_| Fault {
+        column: Some("maxUsage"),
+        code: "invalid_max_usage",
+        error: format!("{text:?} is no limit (a whole number from 0 to {} is)", u32::MAX),
+    })
+}
+
+fn object_of(json: &str) -> Result<Map<String, Value>, Fault> {
+    let fault = |error| Fault { column: Some("metadata"), code: "invalid_metadata", error };
+    if json.contains("\\u0000") {
+        return Err(fault("a NUL cannot be stored".to_owned()));
+    }
+    serde_json::from_str(json).map_err(|_| fault(format!("{json:?} is no JSON object")))
+}
+
+fn parse<T: FromStr<Err: ToString>>(
+    text: &str,
+    column: &'static str,
+    code: &'static str,
+) -> Result<T, Fault> {
+    text.parse().map_err(|error: T::Err| Fault {
+        column: Some(column),
+        code,
+        error: error.to_string(),
+    })
+}
+
+/// `404.0` is how a spreadsheet writes 404 once it has taken it for a quantity.
+fn without_decimals(text: &str) -> &str {
+    let Some(whole) = text.strip_suffix(".0") else { return text };
+    let is_whole = whole.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit());
+    if is_whole { whole } else { text }
+}
+
+fn is_scientific(text: &str) -> bool {
+    text.split_once(['E', 'e']).is_some_and(|(mantissa, exponent)| {
+        mantissa.parse::<f64>().is_ok() && exponent.parse::<i32>().is_ok()
+    })
+}
+
+/// Reports are kept and sent whole, and a cell may be a megabyte.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(TEXT_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn listed(found: &[String]) -> String {
+    if found.iter().all(String::is_empty) {
+        return "nothing".to_owned();
+    }
+    let quoted: Vec<String> = found.iter().map(|name| format!("{:?}", clipped(name))).collect();
+    clipped(&quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const HEADER: &str = "number,areaCode,trunk,status,maxUsage,provider,region,notes";
+
+    #[test]
+    fn a_full_row_and_an_empty_one_become_dids() {
+        let full = read(HEADER, "+14045556789,404,carrier,active,1000,Provider A,US-East,Main DID");
+        let bare = read(HEADER, "4045556790,,,available,,,,").unwrap();
+
+        let full = full.unwrap();
+        assert_eq!(full.number.to_string(), "+14045556789");
+        assert_eq!((full.trunk.as_str(), full.status), ("carrier", DidStatus::Active));
+        assert_eq!(full.max_usage, Some(1000));
+        assert_eq!(
+            Value::Object(full.metadata).to_string(),
+            r#"{"notes":"Main DID","provider":"Provider A","region":"US-East"}"#
+        );
+        assert_eq!(bare.area_code.map(String::from), Some("404".into()));
+        assert_eq!((bare.trunk.as_str(), bare.status), ("PJSIP", DidStatus::Available));
+        assert_eq!((bare.max_usage, bare.metadata.len()), (None, 0));
+    }
+
+    #[test]
+    fn columns_are_found_in_any_order_and_case() {
+        let did = read("Notes,MAX_USAGE,Campaign ID,Number,Cost Centre", "x,5.0,c_1,4045556789,K7");
+
+        let did = did.unwrap();
+        assert_eq!(did.max_usage, Some(5));
+        assert_eq!(did.campaign.as_ref().map(CampaignId::as_str), Some("c_1"));
+        assert_eq!(did.metadata["Cost Centre"], "K7");
+    }
+
+    #[test]
+    fn a_header_without_numbers_names_what_it_has() {
+        let error = Columns::read("phone,status".split(',')).unwrap_err();
+
+        let expected = "no column is named \"number\"; the first line names \"phone\", \"status\"";
+        assert_eq!(error.to_string(), expected);
+        let twice = Columns::read("number,Number".split(',')).unwrap_err();
+        assert_eq!(twice, InvalidHeader::Twice("Number".into()));
+    }
+
+    #[test]
+    fn every_bad_cell_is_named() {
+        let row = |cells: &str| {
+            let error = read(&format!("{HEADER},campaign,metadata"), cells).unwrap_err();
+            (error.column.unwrap_or(""), error.code, error.error)
+        };
+
+        assert_eq!(
+            row("404555"),
+            ("number", "invalid_phone_number", "Invalid phone number: 404555".into())
+        );
+        assert_eq!(row("4045556789,ab").1, "invalid_area_code");
+        assert_eq!(row("4045556789,,a@b").1, "invalid_trunk");
+        assert_eq!(row("4045556789,,,gone").1, "invalid_status");
+        assert_eq!(row("4045556789,,,,-1").1, "invalid_max_usage");
+        assert_eq!(row("4045556789,,,,,,,,a b").1, "invalid_campaign");
+        assert_eq!(row("4045556789,,,,,,,,,[]").1, "invalid_metadata");
+        assert_eq!(
+            row("4045556789,,,,,,,,,,,x"),
+            ("", "bad_row", "the row has 12 cells, the header 10".into())
+        );
+    }
+
+    #[test]
+    fn what_a_spreadsheet_damaged_is_healed_or_explained() {
+        let number = |text: &str| read("number", text).map(|did| did.number.to_string());
+
+        assert_eq!(number("14045556789.0"), Ok("+14045556789".into()));
+        assert_eq!(number("'+14045556789"), Ok("+14045556789".into()));
+        assert_eq!(number("442071838750"), Ok("+442071838750".into()));
+        assert_eq!(
+            number("4.04556E+09").unwrap_err().error,
+            "Invalid phone number: 4.04556E+09 \
+             (a spreadsheet has rounded it: format the column as text and export again)"
+        );
+        assert_eq!(number(" ").unwrap_err().error, "Invalid phone number: (empty)");
+    }
+
+    #[test]
+    fn a_trunk_is_not_carried_over_to_the_next_row() {
+        let columns = Columns::read("number,trunk,campaign".split(',')).unwrap();
+        let mut reader = RowReader::new(columns, Region::US);
+        let mut read = |row: &'static str| {
+            let cells: Vec<&str> = row.split(',').collect();
+            let cell = |place: usize| cells.get(place).copied().unwrap_or("");
+            reader.read(2, cells.len(), cell, DidId(Uuid::nil())).unwrap()
+        };
+
+        let (first, second) = (read("4045556789,carrier,c_1"), read("4045556790,,"));
+
+        assert_eq!((first.trunk.as_str(), first.campaign.is_some()), ("carrier", true));
+        assert_eq!((second.trunk.as_str(), second.campaign), ("PJSIP", None));
+    }
+
+    #[test]
+    fn a_report_repeats_only_the_beginning_of_a_long_cell() {
+        let error = read("number", &"9".repeat(10_000)).unwrap_err();
+
+        assert_eq!((error.number.chars().count(), error.error.chars().count()), (201, 201));
+    }
+
+    fn read(header: &str, row: &str) -> Result<NewDid, RowError> {
+        let cells: Vec<&str> = row.split(',').collect();
+        let cell = |place: usize| cells.get(place).copied().unwrap_or("");
+        let columns = Columns::read(header.split(',')).unwrap();
+        RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()))
+    }
+}
