@@ -65,7 +65,7 @@ pub(super) async fn import(args: ImportArgs, client: &Client, output: &mut Outpu
     if output.is_json() {
         output.json(&report)?;
     } else {
-        tell(&report, args.dry_run, output)?;
+        tell(&report, output)?;
     }
     if report.failed == 0 { Ok(()) } else { Err(Failure::told()) }
 }
@@ -100,8 +100,8 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is well formed")
 }
 
-fn tell(report: &ImportView, dry_run: bool, output: &mut Output<'_>) -> Result<(), Failure> {
-    let would = if dry_run { " (dry run: nothing was stored)" } else { "" };
+fn tell(report: &ImportView, output: &mut Output<'_>) -> Result<(), Failure> {
+    let would = if report.dry_run { " (dry run: nothing was stored)" } else { "" };
     output.line(format!(
         "imported {}, updated {}, duplicates {}, failed {}{would}",
         report.imported, report.updated, report.duplicates, report.failed

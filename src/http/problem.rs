@@ -138,6 +138,12 @@ impl Problem {
         self
     }
 
+    /// Replaces the detail by one that says more.
+    pub fn saying(mut self, detail: impl Display) -> Self {
+        self.detail = detail.to_string();
+        self
+    }
+
     /// Says when trying again may help.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);

@@ -255,6 +255,7 @@ pub struct NextView {
 
 /// What became of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ImportView {
     /// Whether the file was read to its end; single rows may have failed.
     pub success: bool,
@@ -268,7 +269,10 @@ pub struct ImportView {
     pub failed: u64,
     /// The first 1,000 of them.
     pub errors: Vec<ImportErrorView>,
-    /// What the importer should know.
+    /// Nothing was stored; the counts are what an import would have come to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// What people overlook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
 }
