@@ -9,9 +9,17 @@
 //! 4. `http`: the door by which a request comes in.
 //! 5. `config`, `daemon`, `lifecycle`, `telemetry`, `cli`, `demo`: the house, which wires it all.
 
-pub mod app;
 pub mod domain;
 
 pub mod ami;
+pub mod store;
+
+pub mod app;
 
 pub mod http;
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod lifecycle;
+pub mod telemetry;

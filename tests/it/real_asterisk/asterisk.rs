@@ -24,10 +24,11 @@ pub(crate) enum Version {
 /// An Asterisk, running or stopped. Ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Asterisk {
+    // Dropped first: the process ends before its directory goes and its ports are given up.
+    process: Option<Process>,
     dir: TempDir,
     ports: Ports,
     secret: String,
-    process: Option<Process>,
 }
 
 impl Asterisk {
@@ -38,7 +39,7 @@ impl Asterisk {
         let dir = tempfile::Builder::new().prefix("rotary-asterisk-").tempdir();
         let dir = dir.expect("create the instance's directory");
         let secret = format!("{:016x}", fastrand::u64(..));
-        let mut asterisk = Self { dir, ports, secret, process: None };
+        let mut asterisk = Self { process: None, dir, ports, secret };
         asterisk.make(version, carrier).await;
         asterisk.start_again().await;
         asterisk

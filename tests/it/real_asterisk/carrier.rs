@@ -12,9 +12,10 @@ use super::wait::until;
 /// A SIP carrier that keeps what it received. Ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Carrier {
+    // Dropped first: the process ends before its directory goes and its ports are given up.
+    _process: Process,
     dir: TempDir,
     ports: Ports,
-    _process: Process,
 }
 
 /// An INVITE as it reached the carrier.
@@ -68,7 +69,7 @@ impl Carrier {
             listens(ports.first()).then_some(())
         })
         .await;
-        Self { dir, ports, _process: process }
+        Self { _process: process, dir, ports }
     }
 
     /// Where it takes calls.

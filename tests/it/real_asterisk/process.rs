@@ -27,7 +27,6 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("share the output file"))
             .stderr(output)
-            .kill_on_drop(true)
             .spawn();
         Self(child.unwrap_or_else(|error| panic!("start {program}: {error}")))
     }
@@ -49,5 +48,16 @@ impl Process {
     /// Ends it as kill -9 does, and waits until it is gone.
     pub(super) async fn kill(mut self) {
         self.0.kill().await.expect("kill the process");
+    }
+}
+
+impl Drop for Process {
+    /// Ends it and waits, so that its directory can be removed next.
+    fn drop(&mut self) {
+        if self.0.start_kill().is_ok() {
+            while matches!(self.0.try_wait(), Ok(None)) {
+                std::thread::yield_now();
+            }
+        }
     }
 }
