@@ -97,7 +97,11 @@ pub(super) struct ListArgs {
 }
 
 /// Places a call.
-pub(super) async fn call(args: CallArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(super) async fn call(
+    args: CallArgs,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     let wait = args.wait.map(|wait| match wait {
         Wait::Answer => "answer",
         Wait::End => "end",
@@ -118,7 +122,11 @@ pub(super) async fn call(args: CallArgs, client: &Client, output: &mut Output<'_
 }
 
 /// Runs one of them.
-pub(super) async fn run(command: Command, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: Command,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     match command {
         Command::Show { id } => show(&id, client, output).await,
         Command::List(args) => list(args, client, output).await,

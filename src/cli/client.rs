@@ -69,7 +69,8 @@ impl Client {
             None => talking.await?,
             Some(patience) => timeout(patience, talking).await.map_err(|_| {
                 let socket = self.socket.display();
-                let message = format!("the daemon on {socket} did not answer in {} s", patience.as_secs());
+                let message =
+                    format!("the daemon on {socket} did not answer in {} s", patience.as_secs());
                 Failure::new(UNREACHABLE, message).hint("its log may say what it is waiting for")
             })??,
         };
@@ -112,7 +113,8 @@ impl Client {
     }
 
     fn request(&self, ask: Ask) -> Result<Request<Body>, Failure> {
-        let mut request = Request::builder().method(ask.method).uri(ask.path).header(HOST, "rotary");
+        let mut request =
+            Request::builder().method(ask.method).uri(ask.path).header(HOST, "rotary");
         for (name, value) in ask.headers {
             request = request.header(name, value);
         }
@@ -189,15 +191,17 @@ pub fn escape(text: &str) -> String {
 
 fn not_there(socket: &Path, error: &io::Error) -> Failure {
     let place = socket.display();
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            Failure::new(UNREACHABLE, format!("no daemon answers on {place}"))
-                .hint("start it with `rotary serve`, or name its socket with --socket or ROTARY_SOCKET")
-        }
-        io::ErrorKind::PermissionDenied => {
-            Failure::new(UNREACHABLE, format!("not allowed to use {place}"))
-                .hint("run as the daemon's user, or join its group: the socket is open to owner and group")
-        }
-        _ => Failure::new(UNREACHABLE, format!("connect to {place}: {error}")),
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+        let message = format!("no daemon answers on {place}");
+        Failure::new(UNREACHABLE, message).hint(
+            "start it with `rotary serve`, or name its socket with --socket or ROTARY_SOCKET",
+        )
+    } else if kind == io::ErrorKind::PermissionDenied {
+        Failure::new(UNREACHABLE, format!("not allowed to use {place}")).hint(
+            "run as the daemon's user, or join its group: the socket is open to owner and group",
+        )
+    } else {
+        Failure::new(UNREACHABLE, format!("connect to {place}: {error}"))
     }
 }

@@ -88,7 +88,11 @@ pub(super) struct AddArgs {
 }
 
 /// Runs one of them.
-pub(super) async fn run(command: Command, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: Command,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     match command {
         Command::Import(args) => import(args, client, output).await,
         Command::List(args) => list(args, client, output).await,

@@ -74,7 +74,9 @@ fn hint_for(code: &str) -> Option<String> {
             "the manager user needs `write = originate`; `asterisk -rx 'manager show user rotary'` \
              shows what it has"
         }
-        "store_unavailable" => "`rotary status` shows the store; check [store] url and that the database runs",
+        "store_unavailable" => {
+            "`rotary status` shows the store; check [store] url and that the database runs"
+        }
         "did_not_pickable" => "`rotary dids list` shows its status and its uses",
         _ => return None,
     };

@@ -12,7 +12,9 @@ pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = load(args)?;
     telemetry::start(&config.log).map_err(|why| Failure::new(BAD_CONFIGURATION, why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let code = runtime.block_on(daemon::serve(config)).map_err(|why| Failure::new(PROBLEM, format!("{why:#}")))?;
+    let code = runtime
+        .block_on(daemon::serve(config))
+        .map_err(|why| Failure::new(PROBLEM, format!("{why:#}")))?;
     if code == std::process::ExitCode::SUCCESS { Ok(()) } else { Err(Failure::told()) }
 }
 

@@ -47,7 +47,11 @@ enum OnDuplicate {
 }
 
 /// Imports one file. Fails with exit code 1 when a row did.
-pub(super) async fn import(args: ImportArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(super) async fn import(
+    args: ImportArgs,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     let on_duplicate = args.on_duplicate.map(|what| match what {
         OnDuplicate::Skip => "skip",
         OnDuplicate::Update => "update",
@@ -77,7 +81,8 @@ async fn open(path: &Path) -> Result<(Body, ProgressBar), Failure> {
         let file = File::from_std(std::fs::File::from(input));
         return Ok((streamed(file, bar.clone()), bar));
     }
-    let unreadable = |error: io::Error| Failure::new(PROBLEM, format!("{}: {error}", path.display()));
+    let unreadable =
+        |error: io::Error| Failure::new(PROBLEM, format!("{}: {error}", path.display()));
     let file = File::open(path).await.map_err(unreadable)?;
     let about = file.metadata().await.map_err(unreadable)?;
     if about.is_dir() {

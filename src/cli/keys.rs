@@ -33,7 +33,11 @@ pub(super) struct CreateArgs {
 }
 
 /// Runs one of them.
-pub(super) async fn run(command: Command, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: Command,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     match command {
         Command::Create(args) => create(args, client, output).await,
         Command::List => list(client, output).await,
@@ -49,11 +53,10 @@ async fn create(args: CreateArgs, client: &Client, output: &mut Output<'_>) -> R
     }
     output.line(&created.key)?;
     let about = &created.about;
-    let tenant = about.tenant_id.as_ref().map_or("all tenants".to_owned(), |t| format!("tenant {t}"));
-    Ok(output.note(format!(
-        "{} of {tenant}, id {}; the key is not shown again",
-        about.role, about.id
-    ))?)
+    let tenant =
+        about.tenant_id.as_ref().map_or("all tenants".to_owned(), |t| format!("tenant {t}"));
+    Ok(output
+        .note(format!("{} of {tenant}, id {}; the key is not shown again", about.role, about.id))?)
 }
 
 async fn list(client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {

@@ -4,10 +4,10 @@
 //! Exit codes: 0 done, 1 it ran and found a problem, 2 wrong usage, 69 daemon unreachable,
 //! 78 bad configuration.
 
-pub mod client;
 mod calls;
+pub mod client;
 mod dids;
-mod failure;
+pub mod failure;
 mod house;
 mod import;
 mod keys;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::failure::Failure;
 
 /// A command's standard output and standard error.
-pub struct Output<'a> {
+pub(super) struct Output<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     json: bool,
@@ -17,33 +17,33 @@ pub struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// Prints to `out`, and what is not the answer to `err`.
-    pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, json: bool) -> Self {
+    pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, json: bool) -> Self {
         Self { out, err, json }
     }
 
     /// Whether a program reads it.
-    pub fn is_json(&self) -> bool {
+    pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
     /// Prints the answer as JSON.
-    pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+    pub(super) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *self.out, value)?;
         writeln!(self.out)
     }
 
     /// Prints a line of the answer.
-    pub fn line(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
+    pub(super) fn line(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
         writeln!(self.out, "{line}")
     }
 
     /// Tells a person something beside the answer.
-    pub fn note(&mut self, note: impl std::fmt::Display) -> io::Result<()> {
+    pub(super) fn note(&mut self, note: impl std::fmt::Display) -> io::Result<()> {
         writeln!(self.err, "{note}")
     }
 
     /// Prints rows under their headings.
-    pub fn table<const N: usize>(
+    pub(super) fn table<const N: usize>(
         &mut self,
         headings: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
@@ -62,7 +62,7 @@ impl<'a> Output<'a> {
     }
 
     /// Prints names and values below each other.
-    pub fn pairs<const N: usize>(&mut self, pairs: [(&str, String); N]) -> io::Result<()> {
+    pub(super) fn pairs<const N: usize>(&mut self, pairs: [(&str, String); N]) -> io::Result<()> {
         let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
         let width = shown.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in shown {
@@ -72,7 +72,7 @@ impl<'a> Output<'a> {
     }
 
     /// Tells why a command failed.
-    pub fn failure(&mut self, failure: &Failure) -> io::Result<()> {
+    pub(super) fn failure(&mut self, failure: &Failure) -> io::Result<()> {
         if !failure.message.is_empty() {
             writeln!(self.err, "error: {}", failure.message)?;
         }
@@ -84,11 +84,11 @@ impl<'a> Output<'a> {
 }
 
 /// A value, or `-` where there is none.
-pub fn or_dash(value: Option<impl std::fmt::Display>) -> String {
+pub(super) fn or_dash(value: Option<impl std::fmt::Display>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// A time to the second, in UTC.
-pub fn time(at: DateTime<Utc>) -> String {
+pub(super) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }

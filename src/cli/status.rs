@@ -25,7 +25,10 @@ fn print(status: &StatusView, output: &mut Output<'_>) -> Result<(), Failure> {
         ("asterisk", check(&status.checks.asterisk)),
         (
             "dids",
-            format!("{} of {}: {} active, {} of them spent", dids.total, status.tenant_id, dids.active, dids.spent),
+            format!(
+                "{} of {}: {} active, {} of them spent",
+                dids.total, status.tenant_id, dids.active, dids.spent
+            ),
         ),
         ("calls", format!("{} in progress", status.calls_in_progress)),
     ])?)

@@ -46,7 +46,7 @@ pub(super) fn make_call(
     headers: &HeaderMap,
     mut fields: Fields,
 ) -> Result<MakeCall, Problem> {
-    let idempotency = request_key(headers, &mut fields)?;
+    let request_key = request_key(headers, &mut fields)?;
     let call = MakeCall {
         to: callee("to", &fields.need_text("to")?)?,
         shown: shown(&tenant, fields.text("from")?)?,
@@ -59,7 +59,7 @@ pub(super) fn make_call(
         ring_timeout_seconds: fields.whole("ringTimeoutSeconds", 1, 600)?,
         callback_url: callback_url(&mut fields)?,
         journey: journey(&mut fields)?,
-        idempotency,
+        key: request_key,
         tenant,
     };
     fields.finish()?;
@@ -81,13 +81,17 @@ fn request_key(headers: &HeaderMap, fields: &mut Fields) -> Result<Option<Reques
     let in_header = match headers.get(IDEMPOTENCY_KEY) {
         None => None,
         Some(value) => {
-            let text = value.to_str().map_err(|_| Problem::invalid("Idempotency-Key", "is not ASCII"))?;
+            let text =
+                value.to_str().map_err(|_| Problem::invalid("Idempotency-Key", "is not ASCII"))?;
             Some(text.to_owned())
         }
     };
     let key = match (in_header, in_body) {
         (Some(header), Some(body)) if header != body => {
-            return Err(Problem::invalid("idempotencyKey", "is another than the Idempotency-Key header"));
+            return Err(Problem::invalid(
+                "idempotencyKey",
+                "is another than the Idempotency-Key header",
+            ));
         }
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) => return Ok(None),
@@ -107,7 +111,8 @@ fn shown(tenant: &TenantId, from: Option<String>) -> Result<Shown, Problem> {
         return Ok(Shown::Did(DidId(id)));
     }
     E164::read(&from, Region::US).map(Shown::Number).map_err(|_| {
-        let detail = format!("Invalid phone number: {from} (from is a DID's id, a number, or left out)");
+        let detail =
+            format!("Invalid phone number: {from} (from is a DID's id, a number, or left out)");
         Problem::new(Code::InvalidPhoneNumber, detail).at("from")
     })
 }
@@ -168,9 +173,14 @@ fn callback_url(fields: &mut Fields) -> Result<Option<String>, Problem> {
     let Some(url) = line(fields, "callbackUrl", URL_LENGTH_MAX)? else { return Ok(None) };
     let uri = url.parse::<hyper::Uri>().ok();
     let web = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty())
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|h| !h.is_empty())
     });
-    if web { Ok(Some(url)) } else { Err(Problem::invalid("callbackUrl", "must be an http or https URL")) }
+    if web {
+        Ok(Some(url))
+    } else {
+        Err(Problem::invalid("callbackUrl", "must be an http or https URL"))
+    }
 }
 
 fn journey(fields: &mut Fields) -> Result<Option<Value>, Problem> {
@@ -188,7 +198,10 @@ fn line(fields: &mut Fields, name: &str, max: usize) -> Result<Option<String>, P
 
 fn one_line(field: &str, text: String, max: usize) -> Result<String, Problem> {
     if text.len() > max {
-        return Err(Problem::invalid(field, format!("has {} bytes; it may have {max}", text.len())));
+        return Err(Problem::invalid(
+            field,
+            format!("has {} bytes; it may have {max}", text.len()),
+        ));
     }
     if text.chars().any(char::is_control) {
         return Err(Problem::invalid(field, "must be one line without control characters"));
@@ -273,13 +286,14 @@ mod tests {
     #[test]
     fn the_key_is_no_part_of_what_it_marks() {
         let in_body = read(json!({"to": "+14155550123", "idempotencyKey": "k"})).unwrap();
-        let headers = [("idempotency-key".parse().unwrap(), "k".parse().unwrap())].into_iter().collect();
+        let headers =
+            [("idempotency-key".parse().unwrap(), "k".parse().unwrap())].into_iter().collect();
         let fields = Fields::of_json(br#"{"to": "+14155550123"}"#).unwrap();
 
         let in_header = make_call(acme(), &CallDefaults::default(), &headers, fields).unwrap();
 
-        assert_eq!(in_body.idempotency, in_header.idempotency);
-        assert!(in_body.idempotency.is_some());
+        assert_eq!(in_body.key, in_header.key);
+        assert!(in_body.key.is_some());
     }
 
     fn read(body: Value) -> Result<MakeCall, Problem> {

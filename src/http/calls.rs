@@ -103,7 +103,8 @@ async fn place(
     };
 
     let location = format!("/api/calls/{}", call.id());
-    let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(CallView::from(&call)));
+    let answer =
+        (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(CallView::from(&call)));
     if made.replayed {
         return Ok(([(REPLAYED, "true")], answer).into_response());
     }
@@ -127,6 +128,7 @@ impl From<MakeCallError> for Problem {
             MakeCallError::DidNotFound(_) => Self::new(Code::DidNotFound, detail).at("from"),
             MakeCallError::NotPickable(_) => Self::new(Code::DidNotPickable, detail).at("from"),
             MakeCallError::KeyConflict => Self::new(Code::IdempotencyConflict, detail),
+            MakeCallError::Invalid(_) => Self::new(Code::InvalidField, detail),
             MakeCallError::AsteriskUnavailable(_) => Self::new(Code::AsteriskUnavailable, detail),
             MakeCallError::Refused(_) => Self::new(Code::OriginateRefused, detail),
             MakeCallError::Store(cause) => Self::store_unavailable(cause),

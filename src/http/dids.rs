@@ -89,7 +89,8 @@ pub(super) async fn next_available(
     };
     query.finish()?;
 
-    let next = manage_dids::next_available(&app, &want).await.map_err(Problem::store_unavailable)?;
+    let next =
+        manage_dids::next_available(&app, &want).await.map_err(Problem::store_unavailable)?;
     let (did, reason) = next.ok_or_else(none_available)?;
     Ok(Json(NextView { did: DidView::from(&did), reason: word(reason).to_owned() }))
 }
@@ -104,7 +105,10 @@ pub(super) fn callee(field: &str, text: &str) -> Result<E164, Problem> {
     let international = text.trim_start().starts_with('+');
     match E164::read(text, Region::US) {
         Ok(number) if international => Ok(number),
-        Ok(_) => Err(not_a_number(field, format!("Invalid phone number: {text} (write it with + and the country)"))),
+        Ok(_) => Err(not_a_number(
+            field,
+            format!("Invalid phone number: {text} (write it with + and the country)"),
+        )),
         Err(why) => Err(not_a_number(field, why.to_string())),
     }
 }
@@ -115,8 +119,8 @@ fn not_a_number(field: &str, detail: String) -> Problem {
 
 fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
     let written = fields.need_text("number")?;
-    let number = E164::read(&written, Region::US)
-        .map_err(|why| not_a_number("number", why.to_string()))?;
+    let number =
+        E164::read(&written, Region::US).map_err(|why| not_a_number("number", why.to_string()))?;
     let area_code = fields.parse("areaCode")?;
     let new = NewDid {
         id: DidId(Uuid::now_v7()),

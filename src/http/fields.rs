@@ -21,11 +21,16 @@ impl Fields {
     /// # Errors
     /// 400 when it is no JSON, 422 when it is JSON but no object.
     pub(super) fn of_json(body: &[u8]) -> Result<Self, Problem> {
-        let value = serde_json::from_slice(body)
-            .map_err(|why| Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}")))?;
+        let value = serde_json::from_slice(body).map_err(|why| {
+            Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}"))
+        })?;
         match value {
             Value::Object(fields) => Ok(Self::known(fields)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
                 Err(Problem::new(Code::InvalidField, "The body must be a JSON object"))
             }
         }
@@ -95,7 +100,9 @@ impl Fields {
         let number = number.and_then(|number| u32::try_from(number).ok());
         match number.filter(|number| (min..=max).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(Problem::invalid(name, format!("must be a whole number from {min} to {max}"))),
+            None => {
+                Err(Problem::invalid(name, format!("must be a whole number from {min} to {max}")))
+            }
         }
     }
 
@@ -162,7 +169,11 @@ mod tests {
 
         let problem = fields.finish().unwrap_err();
 
-        assert_eq!(problem, Problem::new(Code::UnknownField, "There is no field \"rnigTimeout\" here").at("rnigTimeout"));
+        assert_eq!(
+            problem,
+            Problem::new(Code::UnknownField, "There is no field \"rnigTimeout\" here")
+                .at("rnigTimeout")
+        );
     }
 
     #[test]

@@ -16,7 +16,9 @@ use super::auth::MayChange;
 use super::problem::{Code, Problem};
 use super::request::{QueryString, media_type, too_large};
 use crate::app::App;
-use crate::app::import_dids::{ImportError, ImportFailure, ImportReport, ImportSettings};
+use crate::app::import_dids::{
+    ImportError, ImportFailure, ImportReport, ImportSettings, import_dids,
+};
 use crate::domain::number::Region;
 use crate::store::StoreError;
 use crate::store::dids::OnDuplicate;
@@ -54,7 +56,7 @@ pub(super) async fn import(
     let (sender, source) = pieces();
     let operation = app.clone();
     let importing = app.to_the_end(async move {
-        import_into(&operation, &caller.tenant, source, settings, on_duplicate).await
+        import_dids(&operation, &caller.tenant, source, settings, on_duplicate).await
     });
     let (sent, report) = tokio::join!(pass_on(request, sender), importing);
     // A body that cannot be read is the reason, whatever the import then made of its beginning.

@@ -43,11 +43,13 @@ pub async fn bind_unix(path: &Path) -> anyhow::Result<UnixListener> {
     }
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
-            return Err(anyhow::anyhow!("a file that is no socket is in its place")).with_context(place);
+            return Err(anyhow::anyhow!("a file that is no socket is in its place"))
+                .with_context(place);
         }
         match UnixStream::connect(path).await {
             Ok(_) => {
-                let why = "another daemon answers on it; stop that one or choose another control.socket";
+                let why =
+                    "another daemon answers on it; stop that one or choose another control.socket";
                 return Err(anyhow::anyhow!(why)).with_context(place);
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -188,14 +190,15 @@ where
 
 /// A connection that failed before we took it is its own affair; a lack of file handles needs a pause.
 async fn pause_after(error: &io::Error) {
-    match error.kind() {
+    let gone_already = matches!(
+        error.kind(),
         io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionRefused => {}
-        _ => {
-            warn!("accept a connection: {error}");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-        }
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    );
+    if !gone_already {
+        warn!("accept a connection: {error}");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
@@ -278,8 +281,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let door =
-            serve_tcp(router, listener, Settings::default(), tasks.clone(), stop.clone());
+        let door = serve_tcp(router, listener, Settings::default(), tasks.clone(), stop.clone());
         tasks.spawn(door);
         tasks.close();
         (address, stop, tasks)

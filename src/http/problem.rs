@@ -153,7 +153,10 @@ impl Problem {
     /// Something only the operator can mend. The cause goes to the log, not to the caller.
     pub fn internal(cause: impl Display) -> Self {
         error!("a request failed: {cause}");
-        Self::new(Code::Internal, "The request failed inside Rotary; the log has the cause under this request's id")
+        Self::new(
+            Code::Internal,
+            "The request failed inside Rotary; the log has the cause under this request's id",
+        )
     }
 
     /// The store did not do it, and may do it later. The cause goes to the log, for it may name hosts.

@@ -41,7 +41,8 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         let body = tokio::time::timeout(BODY_PATIENCE, whole_body(request.into_body()))
             .await
             .map_err(|_| {
-                let detail = format!("The body did not arrive within {} s", BODY_PATIENCE.as_secs());
+                let detail =
+                    format!("The body did not arrive within {} s", BODY_PATIENCE.as_secs());
                 Problem::new(Code::BodyTimeout, detail)
             })??;
         Fields::of_json(&body).map(Self)
@@ -52,8 +53,10 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryString {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|why| Problem::new(Code::InvalidField, format!("The query cannot be read: {why}")))?;
+        let Query(pairs) =
+            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|why| {
+                Problem::new(Code::InvalidField, format!("The query cannot be read: {why}"))
+            })?;
         Fields::of_query(pairs).map(Self)
     }
 }
@@ -92,8 +95,11 @@ async fn whole_body(body: Body) -> Result<Bytes, Problem> {
 /// A body over its bound.
 pub(super) fn too_large(max: usize) -> Problem {
     let max = max as u64;
-    Problem::new(Code::BodyTooLarge, format!("The body has more than {max} bytes"))
-        .over(Limit { name: "body_bytes", current: max + 1, max })
+    Problem::new(Code::BodyTooLarge, format!("The body has more than {max} bytes")).over(Limit {
+        name: "body_bytes",
+        current: max + 1,
+        max,
+    })
 }
 
 #[cfg(test)]
@@ -127,7 +133,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_is_given_up() {
-        let silent = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let silent =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
 
         let refused = read("application/json", silent).await.unwrap_err();
 

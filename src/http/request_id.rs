@@ -25,8 +25,8 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
 
     let answering = async move {
         let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        let response = handled
-            .unwrap_or_else(|_| Problem::internal("the handler panicked").into_response());
+        let response =
+            handled.unwrap_or_else(|_| Problem::internal("the handler panicked").into_response());
         debug!(status = response.status().as_u16(), "{method} {path}");
         response
     };
@@ -38,8 +38,8 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
 /// The caller's own id, unless it could upset a log line.
 fn given_id(request: &Request) -> Option<HeaderValue> {
     let id = request.headers().get(X_REQUEST_ID)?;
-    let sane = (1..=ID_LENGTH_MAX).contains(&id.len())
-        && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    let sane =
+        (1..=ID_LENGTH_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
     sane.then(|| id.clone())
 }
 

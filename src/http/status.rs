@@ -25,10 +25,7 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<ReadyView
 }
 
 /// `GET /api/status`
-pub(super) async fn status(
-    MayRead(caller): MayRead,
-    State(app): State<App>,
-) -> Json<StatusView> {
+pub(super) async fn status(MayRead(caller): MayRead, State(app): State<App>) -> Json<StatusView> {
     let status = operation::status(&app, &caller.tenant).await;
     Json(StatusView {
         status: word(&status.readiness).to_owned(),

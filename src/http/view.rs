@@ -176,14 +176,20 @@ impl From<&Call> for CallView {
             status: progress.status,
             to: request.to,
             from: request.from,
-            did: CallDidView { id: request.did, number: request.from, trunk: request.trunk.clone() },
+            did: CallDidView {
+                id: request.did,
+                number: request.from,
+                trunk: request.trunk.clone(),
+            },
             campaign_id: request.campaign.clone(),
             context: None,
             exten: None,
             priority: None,
             application: None,
             data: None,
-            variables: variables.map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+            variables: variables
+                .map(|(name, value)| (name.clone(), value.clone().into()))
+                .collect(),
             caller_name: request.caller_name.clone(),
             ring_timeout_seconds: request.ring_timeout_seconds,
             callback_url: request.callback_url.clone(),
