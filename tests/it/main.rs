@@ -1,0 +1,6 @@
+//! The tests that run the whole of Rotary, or much of it. One binary, so that it links once.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod postgres;
+mod store;
