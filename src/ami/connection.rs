@@ -34,7 +34,7 @@ pub(super) struct Around<'a> {
     pub(super) counters: &'a Counters,
     pub(super) stop: &'a CancellationToken,
     /// Told of the line coming up.
-    pub(super) tell: &'a mut dyn FnMut(LineState),
+    pub(super) tell: &'a mut (dyn FnMut(LineState) + Send),
 }
 
 struct Connection {
