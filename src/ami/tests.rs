@@ -258,6 +258,10 @@ impl House {
             address,
             login: Login::Plain,
             backoff_min: Duration::from_millis(1),
+            // A machine under load must not decide these stories.
+            action_deadline: Duration::from_secs(600),
+            ping_interval: Duration::from_secs(600),
+            pong_deadline: Duration::from_secs(600),
             ..Settings::default()
         };
         let (client, line, reports) = line(settings);
