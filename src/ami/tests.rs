@@ -237,6 +237,16 @@ async fn channels_are_listed() {
     assert_eq!(channels, Ok(vec![channel]));
 }
 
+/// Doors are served on many threads, so what a client does must be able to move between them.
+#[test]
+fn asking_may_move_between_threads() {
+    fn moves(_: &impl Send) {}
+    let (client, _line, _reports) = line(Settings::default());
+
+    moves(&client.ask(Message::new("Action", "Ping")));
+    moves(&client.channels());
+}
+
 struct House {
     listener: Option<TcpListener>,
     client: Client,
