@@ -6,4 +6,5 @@ mod containers;
 mod import_csv;
 mod postgres;
 mod real_asterisk;
+mod simulator;
 mod store;
