@@ -35,6 +35,8 @@ pub(super) struct Levels {
     entries: usize,
     /// Past this the entries out of date are cleared away.
     entries_max: usize,
+    /// What the last look found at the front.
+    found: Option<Entry>,
 }
 
 impl Default for Order {
@@ -135,7 +137,10 @@ impl Levels {
         loop {
             let entry = self.first(view)?;
             match view.level(entry.place) {
-                Some(level) if level == entry.level => return Some(entry),
+                Some(level) if level == entry.level => {
+                    self.found = Some(entry);
+                    return Some(entry);
+                }
                 Some(level) => {
                     self.pop(entry, view);
                     self.put(Entry { level, ..entry }, view);
@@ -146,7 +151,8 @@ impl Levels {
     }
 
     fn front_used(&mut self, view: View<'_>) {
-        let Some(used) = self.first(view) else { return };
+        let Some(used) = self.found.take() else { return };
+        self.pop(used, view);
         while self.first(view) == Some(used) {
             self.pop(used, view);
         }
@@ -156,15 +162,25 @@ impl Levels {
     }
 
     fn first(&self, view: View<'_>) -> Option<Entry> {
-        let best = self.late.first().into_iter().chain(self.lowest_fronts());
-        best.reduce(|best, other| if other.before(best, view) { other } else { best })
+        let front = match self.runs.as_slice() {
+            [.., above, last] if above.level == last.level => self.first_of_lowest(view),
+            [.., last] => last.front().map(|place| Entry { level: last.level, place }),
+            [] => None,
+        };
+        match (front, self.late.first()) {
+            (Some(front), Some(late)) if late.before(front, view) => Some(late),
+            (None, late) => late,
+            (front, _) => front,
+        }
     }
 
-    /// The fronts of all runs of the lowest level.
-    fn lowest_fronts(&self) -> impl Iterator<Item = Entry> + '_ {
+    /// The first of several runs of one level.
+    fn first_of_lowest(&self, view: View<'_>) -> Option<Entry> {
         let lowest = self.runs.last().map(|run| run.level);
-        let runs = self.runs.iter().rev().take_while(move |run| Some(run.level) == lowest);
-        runs.filter_map(|run| run.front().map(|place| Entry { level: run.level, place }))
+        let runs = self.runs.iter().rev().take_while(|run| Some(run.level) == lowest);
+        let fronts =
+            runs.filter_map(|run| run.front().map(|place| Entry { level: run.level, place }));
+        fronts.reduce(|first, other| if other.before(first, view) { other } else { first })
     }
 
     fn pop(&mut self, first: Entry, view: View<'_>) {

@@ -114,6 +114,10 @@ impl Way {
         Self::STATUSES[(self.0 & 7) as usize]
     }
 
+    fn is_active(self) -> bool {
+        self.0 & 7 == 1
+    }
+
     fn deleted(self) -> Self {
         Self(self.0 & !7)
     }
@@ -144,7 +148,7 @@ impl Slot {
     }
 
     fn is_active(&self) -> bool {
-        self.way.status() == Some(DidStatus::Active)
+        self.way.is_active()
     }
 
     fn is_spent(&self) -> bool {
