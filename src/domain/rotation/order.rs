@@ -46,7 +46,22 @@ impl Default for Order {
 }
 
 impl Order {
-    /// A DID is new here, or comes earlier than its entry says.
+    /// A DID that was never here.
+    pub(super) fn join(&mut self, place: Place, view: View<'_>) {
+        let Some(level) = view.level(place) else { return };
+        match self {
+            Self::Few(entries) if entries.len() < FEW_MAX => {
+                insert(entries, Entry { level, place }, view);
+            }
+            Self::Few(_) => self.enter(place, view),
+            Self::Many(levels) => {
+                levels.entries_max += 2;
+                levels.put(Entry { level, place }, view);
+            }
+        }
+    }
+
+    /// A DID that may be here, and comes earlier than its entry says.
     pub(super) fn enter(&mut self, place: Place, view: View<'_>) {
         match self {
             Self::Few(entries) => {

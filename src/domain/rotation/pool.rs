@@ -285,7 +285,7 @@ impl Pool {
         if self.slots.len() == SMALL + 1 {
             (0..place).for_each(|earlier| self.enter(earlier));
         }
-        self.enter(place);
+        self.tell(place, Order::join);
     }
 
     fn is_small(&self) -> bool {
@@ -316,6 +316,10 @@ impl Pool {
 
     /// Tells every order of a DID that it may come earlier than they know.
     fn enter(&mut self, place: Place) {
+        self.tell(place, Order::enter);
+    }
+
+    fn tell(&mut self, place: Place, what: fn(&mut Order, Place, View<'_>)) {
         let slot = &self.slots[place as usize];
         if !slot.is_pickable() {
             return;
@@ -323,9 +327,9 @@ impl Pool {
         let small = self.is_small();
         for key in OrderKey::filters_of(slot).filter(|_| !small) {
             let order = self.filtered.entry(key).or_default();
-            order.enter(place, View { slots: &self.slots, key });
+            what(order, place, View { slots: &self.slots, key });
         }
-        self.all.enter(place, View { slots: &self.slots, key: OrderKey::ALL });
+        what(&mut self.all, place, View { slots: &self.slots, key: OrderKey::ALL });
     }
 
     /// Takes a DID out of the small orders it was in, and drops those it leaves empty; a large
