@@ -1,5 +1,8 @@
 //! The tests that run the whole of Rotary, or much of it. One binary, so that it links once.
 
+mod command_line;
 mod containers;
+mod house;
+mod http_api;
 mod import_csv;
 mod real_asterisk;
