@@ -67,8 +67,7 @@ fn hint_for(code: &str) -> Option<String> {
              bring some in with `rotary dids import FILE`"
         }
         "asterisk_unavailable" => {
-            "`rotary status` shows the line; check [asterisk] in the configuration (`rotary config`) \
-             and manager.conf on Asterisk's side"
+            "`rotary status` shows whether the line is up, `rotary config` where it should go"
         }
         "originate_refused" => {
             "the manager user needs `write = originate`; `asterisk -rx 'manager show user rotary'` \

@@ -56,6 +56,7 @@ impl<'a> Output<'a> {
             table.add_row(row);
         }
         for line in table.lines() {
+            let line = line.strip_prefix(' ').unwrap_or(&line);
             writeln!(self.out, "{}", line.trim_end())?;
         }
         Ok(())
