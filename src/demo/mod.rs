@@ -1,0 +1,23 @@
+//! A simulated Asterisk, and `rotary demo`, which shows Rotary at work on it.
+//!
+//! The simulated Asterisk speaks AMI over TCP as an Asterisk 22 with PJSIP does. Whom it calls
+//! and what becomes of the call is [`callee`]'s; what can be wrong with it is [`misbehave`]'s.
+//! Load and fault tests drive it through [`Control`].
+//!
+//! What it does not do: synchronous Originates (taken as asynchronous), `Local/` channels (they
+//! fail like an unknown endpoint), filters, and every action that Rotary has no use for.
+
+mod asterisk;
+mod call;
+pub mod callee;
+mod channel;
+mod control;
+mod exchange;
+pub mod misbehave;
+mod originate;
+mod text;
+pub mod user;
+
+pub use asterisk::Simulated;
+pub use control::Control;
+pub use exchange::{Counts, SeenOriginate, Settings};
