@@ -10,3 +10,5 @@
 //! 5. `config`, `daemon`, `lifecycle`, `telemetry`, `cli`, `demo`: the house, which wires it all.
 
 pub mod domain;
+
+pub mod ami;
