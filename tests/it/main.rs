@@ -1,0 +1,3 @@
+//! Tests of the parts together, over real sockets and real databases.
+
+mod simulator;
