@@ -23,7 +23,8 @@ use tokio_util::task::TaskTracker;
 use crate::ami::codec::{Codec, Incoming};
 
 use super::control::Control;
-use super::exchange::{Exchange, Output, SessionId, Settings};
+use super::exchange::{Exchange, Output, SessionId};
+use super::settings::Settings;
 
 /// How often a port that was given up is asked for again.
 const REBIND_PAUSE: Duration = Duration::from_millis(10);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::Utc;
 
 use super::asterisk::Shared;
-use super::exchange::{Counts, SeenOriginate};
 use super::misbehave::{Misbehaviour, Stop};
+use super::observed::{Counts, SeenOriginate};
 
 /// A handle to a running [`Simulated`](super::Simulated); cheap to clone.
 #[derive(Debug, Clone)]

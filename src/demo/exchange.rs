@@ -7,129 +7,26 @@
 //! ```
 
 mod actions;
+mod session;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::session::{End, Session};
+pub(super) use self::session::{Output, SessionId};
 use super::call::{Call, EndOrder};
-use super::callee::{Pace, Step};
+use super::callee::Step;
 use super::misbehave::{Line, Misbehaviour, Stop};
+use super::observed::{Counts, SeenOriginate};
+use super::settings::Settings;
 use super::text::Text;
-use super::user::{Classes, User};
-
-/// What is held for a client that does not read before its line is cut, in bytes. A real
-/// Asterisk holds without bound and cuts by time, which the writer does besides.
-const OUTPUT_MAX: usize = 64 << 20;
-
-/// How many events of a flood are made at once.
-const FLOOD_PIECE: u64 = 64;
+use super::user::Classes;
 
 /// How many Originates are remembered.
 const SEEN_MAX: usize = 10_000;
-
-/// How the simulated Asterisk is set up.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The version in the banner; a real Asterisk 22 says `11.0.0`.
-    pub ami_version: String,
-    /// The version of Asterisk itself, which `CoreSettings` tells.
-    pub asterisk_version: String,
-    /// Who may log in.
-    pub users: Vec<User>,
-    /// The extensions there are, as (context, extension).
-    pub dialplan: Vec<(String, String)>,
-    /// The PJSIP endpoints there are; none: every name is one.
-    pub endpoints: Option<Vec<String>>,
-    /// How long callees take.
-    pub pace: Pace,
-    /// `channelvars` of `manager.conf`: shown in every event of a channel.
-    pub channel_variables: Vec<String>,
-    /// How long a refused login waits for its answer.
-    pub login_delay: Duration,
-    /// How long a line may stay without a login.
-    pub login_patience: Duration,
-    /// How long a client may not read before its line is cut.
-    pub write_timeout: Duration,
-    /// How many lines there may be; more are closed without a banner.
-    pub sessions_max: usize,
-    /// How many calls there may be; more fail.
-    pub calls_max: usize,
-}
-
-impl Default for Settings {
-    /// As a fresh Asterisk with Rotary's own configuration: user `rotary` with the secret
-    /// `s3cret`, and the extension `s` in `DynamicIVR`.
-    fn default() -> Self {
-        Self {
-            ami_version: "11.0.0".to_owned(),
-            asterisk_version: "22.10.1 (simulated)".to_owned(),
-            users: vec![User::new("rotary", "s3cret")],
-            dialplan: vec![("DynamicIVR".to_owned(), "s".to_owned())],
-            endpoints: None,
-            pace: Pace::HUMAN,
-            channel_variables: Vec::new(),
-            login_delay: Duration::from_secs(1),
-            login_patience: Duration::from_secs(30),
-            write_timeout: Duration::from_secs(5),
-            sessions_max: 1000,
-            calls_max: 200_000,
-        }
-    }
-}
-
-/// One line to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SessionId(u64);
-
-/// What a session has to write.
-#[derive(Debug)]
-pub(super) struct Output {
-    /// Possibly empty.
-    pub(super) bytes: Bytes,
-    /// Whether the line ends after it.
-    pub(super) close: bool,
-}
-
-/// What happened so far; read it to wait for something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Lines with a login.
-    pub logged_in: usize,
-    /// Logins since the start.
-    pub logins: u64,
-    /// Refused logins since the start.
-    pub refused_logins: u64,
-    /// Actions read since the start, those thrown away too.
-    pub actions: u64,
-    /// Originates that were accepted since the start.
-    pub originates: u64,
-    /// Calls that are going on.
-    pub in_progress: usize,
-    /// Calls answered since the start.
-    pub answered: u64,
-    /// Calls ended since the start.
-    pub ended: u64,
-    /// Events lost on purpose since the start.
-    pub lost_events: u64,
-}
-
-/// An Originate that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenOriginate {
-    /// Its `ChannelId`, empty if it had none.
-    pub channel_id: String,
-    /// Its `Channel`, such as `PJSIP/15551230000@carrier`.
-    pub dial_string: String,
-    /// The number it shows, empty if none.
-    pub caller_number: String,
-    /// The name it shows, empty if none.
-    pub caller_name: String,
-    /// The variables as the channel has them.
-    pub variables: Vec<(String, String)>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct CallKey(u64);
@@ -154,36 +51,6 @@ pub(super) struct Exchange {
     counts: Counts,
     seen: VecDeque<SeenOriginate>,
     events: u64,
-}
-
-#[derive(Debug, Default)]
-struct Session {
-    login: Option<Login>,
-    challenge: Option<String>,
-    out: BytesMut,
-    /// Events of a flood still to be made.
-    flood: u64,
-    end: End,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Login {
-    hears: Classes,
-    read: Classes,
-    write: Classes,
-}
-
-/// How far a session is from its end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum End {
-    #[default]
-    Open,
-    /// Nothing more is read; the refusal of the login is still to be said.
-    Refused,
-    /// It closes once everything is written.
-    AfterOutput,
-    /// It closes now.
-    Now,
 }
 
 #[derive(Debug)]
@@ -222,10 +89,8 @@ impl Exchange {
             return None;
         }
         let id = SessionId(self.next_id());
-        let mut session = Session::default();
         let banner = format!("Asterisk Call Manager/{}\r\n", self.settings.ami_version);
-        session.out.extend_from_slice(banner.as_bytes());
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Session::greeted(&banner));
         self.woken.push(id);
         self.set_timer(now + self.settings.login_patience, Due::LoginPatience(id));
         Some(id)
@@ -280,13 +145,7 @@ impl Exchange {
             }
             End::Open | End::Refused | End::AfterOutput => {}
         }
-        let mut bytes = session.out.split();
-        let piece = session.flood.min(FLOOD_PIECE);
-        session.flood -= piece;
-        for number in 0..piece {
-            bytes.extend_from_slice(&foreign_event(session.flood + number));
-        }
-        Output { bytes: bytes.freeze(), close: session.end == End::AfterOutput }
+        session.take_output()
     }
 
     /// Whether the lines are read.
@@ -321,7 +180,7 @@ impl Exchange {
     pub(super) fn flood(&mut self, events: u64) {
         for (id, session) in &mut self.sessions {
             if session.login.is_some_and(|login| login.hears.meets(Classes::CALL)) {
-                session.flood += events;
+                session.flood(events);
                 self.woken.push(*id);
             }
         }
@@ -466,38 +325,7 @@ impl Exchange {
     }
 }
 
-impl Session {
-    fn push(&mut self, bytes: &[u8]) {
-        match self.end {
-            End::Open | End::Refused if self.out.len() + bytes.len() > OUTPUT_MAX => {
-                self.end = End::Now;
-            }
-            End::Open | End::Refused => self.out.extend_from_slice(bytes),
-            End::AfterOutput | End::Now => {}
-        }
-    }
-}
-
-/// An event of somebody else's channel.
-fn foreign_event(number: u64) -> Bytes {
-    let (num, name) = ("+15550001111", "Somebody Else");
-    Text::event("Newstate", Classes::CALL)
-        .header("Channel", format_args!("PJSIP/elsewhere-{number:08x}"))
-        .header("ChannelState", 6)
-        .header("ChannelStateDesc", "Up")
-        .header("CallerIDNum", num)
-        .header("CallerIDName", name)
-        .header("ConnectedLineNum", num)
-        .header("ConnectedLineName", name)
-        .header("Language", "en")
-        .header("AccountCode", "")
-        .header("Context", "elsewhere")
-        .header("Exten", "s")
-        .header("Priority", 1)
-        .header("Uniqueid", format_args!("1795237042.{number}"))
-        .header("Linkedid", format_args!("1795237042.{number}"))
-        .end()
-}
-
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

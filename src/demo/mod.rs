@@ -14,10 +14,13 @@ mod channel;
 mod control;
 mod exchange;
 pub mod misbehave;
+mod observed;
 mod originate;
+mod settings;
 mod text;
 pub mod user;
 
 pub use asterisk::Simulated;
 pub use control::Control;
-pub use exchange::{Counts, SeenOriginate, Settings};
+pub use observed::{Counts, SeenOriginate};
+pub use settings::Settings;

@@ -8,10 +8,12 @@ use crate::ami::frame::Frame;
 
 use super::super::call::{Call, originate_response};
 use super::super::misbehave::{DropLine, Line};
+use super::super::observed::SeenOriginate;
 use super::super::originate::{Dialled, Known, Originate};
 use super::super::text::Text;
 use super::super::user::{Classes, Command};
-use super::{CallKey, Due, End, Exchange, Login, SEEN_MAX, SeenOriginate, SessionId};
+use super::session::{End, Login};
+use super::{CallKey, Due, Exchange, SEEN_MAX, SessionId};
 
 impl Exchange {
     /// Carries out an action and queues its answer.
