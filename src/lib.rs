@@ -12,4 +12,12 @@
 pub mod domain;
 
 pub mod ami;
+pub mod store;
+
+pub mod app;
+
+pub mod config;
+pub mod daemon;
+pub mod lifecycle;
+pub mod telemetry;
 pub mod demo;

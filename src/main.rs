@@ -1,1 +1,7 @@
-fn main() {}
+//! The `rotary` binary: all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rotary::cli::run(std::env::args_os())
+}

@@ -43,13 +43,14 @@ pub enum Incoming {
 pub struct Codec {
     max_frame: usize,
     expect_banner: bool,
-    skipping: bool,
     scan: Scan,
 }
 
 /// How far the message at the start of the buffer has been looked at.
 #[derive(Debug, Default)]
 struct Scan {
+    /// The message is over the bound; only its end is looked for.
+    skipping: bool,
     /// Where the search goes on.
     next: usize,
     /// Just past the last line feed.
@@ -93,7 +94,7 @@ impl Codec {
     /// For the side of Asterisk.
     pub fn server() -> Self {
         let scan = Scan::default();
-        Self { max_frame: MAX_FRAME, expect_banner: false, skipping: false, scan }
+        Self { max_frame: MAX_FRAME, expect_banner: false, scan }
     }
 
     /// Sets the longest message kept, in bytes, its end included.
@@ -119,7 +120,7 @@ impl Codec {
     }
 
     fn too_long(&mut self, buffer: &BytesMut) -> Incoming {
-        self.skipping = true;
+        self.scan.skipping = true;
         let mut start = 0;
         let mut kind = Kind::Other;
         let mut action_id = None;
@@ -177,7 +178,7 @@ impl Scan {
         }
         if self.ending == Ending::Unknown {
             self.ending = if crlf { Ending::CrLf } else { Ending::Lf };
-            self.raw = begins_raw_output(segment);
+            self.raw = !self.skipping && begins_raw_output(segment);
         } else if self.raw && without_end(segment).ends_with(END_COMMAND) {
             self.raw = false;
         }
@@ -225,12 +226,11 @@ impl Decoder for Codec {
         if self.expect_banner {
             return self.decode_banner(buffer);
         }
-        if self.skipping {
+        if self.scan.skipping {
             match self.scan.find_end(buffer, usize::MAX) {
                 Found::End => {
                     buffer.advance(self.scan.next);
                     self.scan = Scan::default();
-                    self.skipping = false;
                 }
                 Found::Nothing | Found::TooLong => {
                     self.scan.forget(buffer);
@@ -274,3 +274,6 @@ impl Encoder<Message> for Codec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -612,3 +612,6 @@ fn refusal(frame: &Frame) -> AmiError {
 fn text(frame: &Frame, name: &str) -> String {
     frame.text(name).unwrap_or_default().trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! [`E164`] never asks again whether it is well formed.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub struct E164(u64);
 /// The digits of an area code, leading zeros kept: `404`, `020`. At most 7 digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AreaCode(u32);
+pub struct AreaCode(NonZeroU32);
 
 /// The country whose numbering plan a number without `+` is read by: an ISO 3166-1 alpha-2 code.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +100,8 @@ impl FromStr for AreaCode {
         }
         // A leading 1 keeps `020` apart from `20`.
         let digits: u32 = text.parse().map_err(|_| InvalidAreaCode(text.to_owned()))?;
-        Ok(Self(10_u32.pow(text.len() as u32) + digits))
+        let marked = NonZeroU32::new(10_u32.pow(text.len() as u32) + digits);
+        marked.map(Self).ok_or_else(|| InvalidAreaCode(text.to_owned()))
     }
 }
 

@@ -223,18 +223,9 @@ impl Call {
         }
     }
 
-    /// When to call [`Call::handle_timeout`]; none once the call has ended or was answered.
+    /// When to call [`Call::handle_timeout`], if ever.
     pub fn next_timeout(&self) -> Option<DateTime<Utc>> {
-        match self.progress.status {
-            CallStatus::Initiated | CallStatus::Ringing => self.settle_by,
-            CallStatus::Queued
-            | CallStatus::InProgress
-            | CallStatus::Completed
-            | CallStatus::Busy
-            | CallStatus::NoAnswer
-            | CallStatus::Canceled
-            | CallStatus::Failed => None,
-        }
+        self.settle_by.filter(|_| !self.progress.status.is_end())
     }
 
     /// Ends the call with what is known once the rest of its end is overdue.
@@ -253,9 +244,10 @@ impl Call {
             && now >= begun + ring + SILENCE
     }
 
-    /// Ends a call that Asterisk no longer has and whose end we did not hear.
-    pub fn lose(&mut self, now: DateTime<Utc>) -> bool {
-        !self.progress.status.is_end() && self.end(Cause::UNKNOWN, now)
+    /// Asterisk no longer has the call and we did not hear its end: [`Call::handle_timeout`] ends it
+    /// unless a report that is still on its way does.
+    pub fn handle_missing(&mut self, now: DateTime<Utc>) {
+        self.settle_by.get_or_insert(now + SETTLE);
     }
 
     /// Ends a call that Asterisk refused or never heard of.
@@ -266,6 +258,7 @@ impl Call {
     fn ring(&mut self, now: DateTime<Utc>) -> bool {
         let moves = self.progress.status == CallStatus::Initiated;
         if moves {
+            self.settle_by = None;
             self.progress.status = CallStatus::Ringing;
             self.progress.ringing_at = Some(now);
         }

@@ -88,7 +88,7 @@ fn what_comes_after_the_end_changes_nothing() {
 
     assert!(!call.handle_report(Report::Answered, at(4)));
     assert!(!call.handle_report(BUSY, at(5)));
-    assert!(!call.lose(at(6)));
+    assert!(!call.handle_timeout(at(60)));
 
     assert_eq!(call, ended);
 }
@@ -115,17 +115,30 @@ fn a_silent_call_is_overdue_only_after_its_ring_timeout() {
 }
 
 #[test]
-fn a_lost_call_is_failed_unless_it_was_answered() {
+fn a_missing_call_ends_as_failed_unless_it_was_answered() {
     let (mut silent, at) = call();
     let (mut answered, _) = self::call();
     answered.handle_report(Report::Answered, at(1));
 
-    silent.lose(at(9));
-    answered.lose(at(9));
+    for call in [&mut silent, &mut answered] {
+        call.handle_missing(at(9));
+        assert!(call.handle_timeout(at(11)));
+    }
 
     assert_eq!(silent.progress.status, CallStatus::Failed);
     assert_eq!(answered.progress.status, CallStatus::Completed);
     assert_eq!(answered.progress.cause, Some(Cause::UNKNOWN));
+}
+
+#[test]
+fn a_hangup_still_on_its_way_explains_a_missing_call() {
+    let (mut call, at) = call();
+
+    call.handle_missing(at(9));
+    call.handle_report(BUSY, at(10));
+
+    assert_eq!(call.progress.status, CallStatus::Busy);
+    assert!(!call.handle_timeout(at(11)));
 }
 
 #[test]

@@ -1,0 +1,186 @@
+//! The calls being followed: those that have not ended, and those whose end is not stored yet.
+//!
+//! Reports change a call here first. [`super::follow_calls`] takes what changed to the store and
+//! announces it once it is committed.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{Notify, broadcast};
+
+use crate::domain::call::{Call, CallId, Report};
+
+/// How many announcements a slow listener may fall behind before it must look at the store itself.
+const ANNOUNCEMENTS: usize = 1024;
+
+/// How long after its Originate a channel may not be listed yet: Asterisk answers "queued" and
+/// makes the channel in a thread of its own.
+const BIRTH: TimeDelta = TimeDelta::seconds(2);
+
+/// A handle to the book. Cloning it is cheap.
+#[derive(Clone)]
+pub struct CallBook {
+    book: Arc<Mutex<Book>>,
+    changed: Arc<Notify>,
+    announcements: broadcast::Sender<Arc<Call>>,
+}
+
+#[derive(Default)]
+struct Book {
+    calls: HashMap<CallId, Followed>,
+    unsaved: HashSet<CallId>,
+    timeouts: BTreeSet<(DateTime<Utc>, CallId)>,
+}
+
+struct Followed {
+    call: Call,
+    /// When Asterisk took the call, or may have; none while it is on its way there.
+    placed_at: Option<DateTime<Utc>>,
+}
+
+impl Default for CallBook {
+    fn default() -> Self {
+        let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
+        Self { book: Arc::default(), changed: Arc::default(), announcements }
+    }
+}
+
+impl CallBook {
+    /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
+    pub fn follow(&self, call: Call) {
+        self.lock().calls.insert(call.id(), Followed { call, placed_at: None });
+    }
+
+    /// Follows a call that an earlier run of the daemon placed.
+    pub fn resume(&self, call: Call) {
+        let placed_at = Some(call.request.created_at);
+        self.lock().calls.insert(call.id(), Followed { call, placed_at });
+    }
+
+    /// Asterisk took the call, or may have. The call as it stands; none if it ended and is stored already.
+    pub fn placed(&self, id: CallId, now: DateTime<Utc>) -> Option<Call> {
+        let mut book = self.lock();
+        let followed = book.calls.get_mut(&id)?;
+        followed.placed_at = Some(now);
+        Some(followed.call.clone())
+    }
+
+    /// Stops following a call that Asterisk never took.
+    pub fn forget(&self, id: CallId) {
+        let mut book = self.lock();
+        book.calls.remove(&id);
+        book.unsaved.remove(&id);
+    }
+
+    /// How many calls are followed.
+    pub fn in_progress(&self) -> usize {
+        self.lock().calls.values().filter(|followed| !followed.call.progress.status.is_end()).count()
+    }
+
+    /// Every change from now on, announced after it is stored.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Call>> {
+        self.announcements.subscribe()
+    }
+
+    /// Takes in reports, in their order. Those of calls we do not follow are dropped.
+    pub fn handle_reports(&self, reports: Vec<(CallId, Report)>, now: DateTime<Utc>) {
+        let mut book = self.lock();
+        for (id, report) in reports {
+            book.change(id, |call| call.handle_report(report, now));
+        }
+    }
+
+    /// Ends the calls whose time has come.
+    pub fn handle_timeouts(&self, now: DateTime<Utc>) {
+        let mut book = self.lock();
+        while let Some((due, id)) = book.timeouts.first().copied().filter(|(due, _)| *due <= now) {
+            book.timeouts.remove(&(due, id));
+            book.change(id, |call| call.handle_timeout(now));
+        }
+    }
+
+    /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
+    /// The calls it should have and has not will end as missing. Says how many those are.
+    pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> usize {
+        let mut book = self.lock();
+        let missing: Vec<CallId> = book
+            .calls
+            .values()
+            .filter(|followed| followed.placed_at.is_some_and(|at| at + BIRTH < asked_at))
+            .map(|followed| followed.call.id())
+            .filter(|id| !listed.contains(id))
+            .collect();
+        for id in &missing {
+            book.change(*id, |call| {
+                call.handle_missing(asked_at);
+                false
+            });
+        }
+        missing.len()
+    }
+
+    /// Whether some call has been silent for so long that Asterisk must be asked about it.
+    pub fn has_overdue(&self, now: DateTime<Utc>) -> bool {
+        self.lock().calls.values().any(|followed| followed.call.is_overdue(now))
+    }
+
+    /// When [`CallBook::handle_timeouts`] has something to do, if ever.
+    pub fn next_timeout(&self) -> Option<DateTime<Utc>> {
+        self.lock().timeouts.first().map(|(due, _)| *due)
+    }
+
+    /// Up to `most` changed calls that are not stored yet.
+    pub(super) fn unsaved(&self, most: usize) -> Vec<Call> {
+        let mut book = self.lock();
+        let ids: Vec<CallId> = book.unsaved.iter().take(most).copied().collect();
+        for id in &ids {
+            book.unsaved.remove(id);
+        }
+        ids.iter().filter_map(|id| book.calls.get(id)).map(|kept| kept.call.clone()).collect()
+    }
+
+    /// These could not be stored; they are to be tried again.
+    pub(super) fn keep_unsaved(&self, calls: &[Call]) {
+        self.lock().unsaved.extend(calls.iter().map(Call::id));
+    }
+
+    /// These are stored: announces them, and stops following those that have ended.
+    pub(super) fn saved(&self, calls: Vec<Call>) {
+        {
+            let mut book = self.lock();
+            for call in calls.iter().filter(|call| call.progress.status.is_end()) {
+                book.calls.remove(&call.id());
+            }
+        }
+        for call in calls {
+            // Nobody may be listening.
+            let _ = self.announcements.send(Arc::new(call));
+        }
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().expect("no operation panics while it holds the book")
+    }
+}
+
+impl Book {
+    fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {
+        let Some(followed) = self.calls.get_mut(&id) else { return };
+        let before = followed.call.next_timeout();
+        let moved = change(&mut followed.call);
+        let after = followed.call.next_timeout();
+        if before != after {
+            if let Some(due) = before {
+                self.timeouts.remove(&(due, id));
+            }
+            if let Some(due) = after {
+                self.timeouts.insert((due, id));
+            }
+        }
+        if moved {
+            self.unsaved.insert(id);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Follows every call to its end: Asterisk's reports and the clock move it, the store remembers it,
+//! and whoever listens is told once it is committed.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::App;
+use crate::ami::{AmiError, Channel, LineState, Reports};
+use crate::domain::call::{Call, CallId};
+
+/// The most calls stored in one statement.
+const GROUP: usize = 2_000;
+
+/// How long to wait before a group that could not be stored is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How often silent calls are looked for.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Runs until told to stop, then stores what it still can.
+pub async fn follow_calls(
+    app: App,
+    mut reports: Reports,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut line = app.ami.states();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(batch) = reports.next() => app.calls.handle_reports(batch, Utc::now()),
+            () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(Utc::now()),
+            Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) { compare(&app).await },
+            _ = look.tick() => if app.calls.has_overdue(Utc::now()) { compare(&app).await },
+        }
+        store_changes(&app, &stop).await;
+    }
+    Ok(())
+}
+
+/// Compares the calls we follow with the channels Asterisk has. Those it no longer has will end.
+async fn compare(app: &App) {
+    let asked_at = Utc::now();
+    match app.ami.channels().await {
+        Ok(channels) => {
+            let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
+            let missing = app.calls.handle_list(&listed, asked_at);
+            info!(followed = app.calls.in_progress(), missing, "compared calls with Asterisk");
+        }
+        Err(AmiError::Refused(why)) => {
+            warn!("calls that ended unheard cannot be found: Asterisk refused the list: {why}");
+        }
+        // The line went down again; the next time it is up we ask again.
+        Err(error @ (AmiError::NotSent(_) | AmiError::Invalid(_) | AmiError::Unknown)) => {
+            debug!("list channels: {error}");
+        }
+    }
+}
+
+/// Ours are the channels whose unique id is one of our call ids.
+fn call_of(channel: &Channel) -> Option<CallId> {
+    channel.unique_id.parse().ok().map(CallId)
+}
+
+/// Stores all that changed, however long that takes: reports wait in their own place meanwhile.
+async fn store_changes(app: &App, stop: &CancellationToken) {
+    let mut failed_before = false;
+    loop {
+        let changed = app.calls.unsaved(GROUP);
+        if changed.is_empty() {
+            return;
+        }
+        match app.store.save_calls(&changed).await {
+            Ok(()) => {
+                changed.iter().for_each(log);
+                app.calls.saved(changed);
+                failed_before = false;
+            }
+            Err(error) => {
+                app.calls.keep_unsaved(&changed);
+                if !failed_before {
+                    warn!(calls = changed.len(), "store the progress of calls, trying again: {error}");
+                }
+                failed_before = true;
+                tokio::select! {
+                    () = sleep(RETRY) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        }
+    }
+}
+
+fn log(call: &Call) {
+    let (progress, id) = (&call.progress, call.id());
+    let cause = progress.cause.map(|cause| cause.0);
+    info!(call.id = %id, trunk = %call.request.trunk, cause, "call {}", progress.status);
+}
+
+fn is_up(state: &LineState) -> bool {
+    matches!(state, LineState::Up { .. })
+}
+
+async fn until(deadline: Option<chrono::DateTime<Utc>>) {
+    match deadline {
+        Some(deadline) => sleep((deadline - Utc::now()).to_std().unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,288 @@
+//! MAKE_CALL: show one of our numbers and ring the other side.
+//!
+//! The use and the call are durable before Asterisk hears of it. A crash in between costs one use
+//! and never places an uncounted call.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::pick_did::{Choice, PickError, pick_did, take_back};
+use super::{App, Trunk};
+use crate::ami::action::{InvalidHeader, Originate};
+use crate::ami::{AmiError, DownReason, LineState};
+use crate::domain::call::{Call, CallId, CallRequest, Destination};
+use crate::domain::did::{DidId, TrunkName};
+use crate::domain::number::{AreaCode, E164};
+use crate::domain::rotation::{NotPickable, Pick, Reason, Want};
+use crate::domain::tenant::{CampaignId, TenantId};
+use crate::store::StoreError;
+use crate::store::ledger::{NewCall, RequestKey};
+
+/// A call to be placed. What is none takes the configured default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MakeCall {
+    /// Who places it.
+    pub tenant: TenantId,
+    /// Who is called.
+    pub to: E164,
+    /// Which DID is shown.
+    pub shown: Shown,
+    /// The pool to pick from.
+    pub campaign: Option<CampaignId>,
+    /// The area code to prefer.
+    pub area_code: Option<AreaCode>,
+    /// Another trunk than the DID's own.
+    pub trunk: Option<TrunkName>,
+    /// Where the answered call goes.
+    pub destination: Option<Destination>,
+    /// Channel variables, in order.
+    pub variables: Vec<(String, String)>,
+    /// The name shown beside the number.
+    pub caller_name: Option<String>,
+    /// How long the phone may ring, in seconds.
+    pub ring_timeout_seconds: Option<u32>,
+    /// Where changes will be posted.
+    pub callback_url: Option<String>,
+    /// The journey engine's own reference.
+    pub journey: Option<serde_json::Value>,
+    /// What makes a repeated request the same request.
+    pub key: Option<RequestKey>,
+}
+
+/// Which DID a call shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The next in rotation.
+    Rotation,
+    /// This DID.
+    Did(DidId),
+    /// The tenant's DID with this number.
+    Number(E164),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotation => f.write_str("rotation"),
+            Self::Did(did) => fmt::Display::fmt(did, f),
+            Self::Number(number) => fmt::Display::fmt(number, f),
+        }
+    }
+}
+
+/// A call that was placed, now or by an earlier request with the same key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MadeCall {
+    /// The call as it stands.
+    pub call: Call,
+    /// Whether an earlier request placed it.
+    pub replayed: bool,
+}
+
+/// Why no call was placed.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeCallError {
+    /// Nothing in the pool can be picked.
+    #[error("No available DIDs configured for this tenant")]
+    NoneAvailable,
+    /// The tenant holds no such DID.
+    #[error("DID not found: {0}")]
+    DidNotFound(String),
+    /// The DID that was asked for cannot be shown now.
+    #[error("{0}")]
+    NotPickable(NotPickable),
+    /// The key was used for another request.
+    #[error("this idempotency key was used for a different request")]
+    KeyConflict,
+    /// Something in the request cannot be said to Asterisk. No use is counted.
+    #[error("{0}")]
+    Invalid(#[from] InvalidHeader),
+    /// No line to Asterisk. No use is counted.
+    #[error("Asterisk cannot be reached: {0}")]
+    AsteriskUnavailable(String),
+    /// Asterisk said no. The use was given back.
+    #[error("Asterisk refused the call: {0}")]
+    Refused(String),
+    /// The store could not be reached. No use is counted.
+    #[error("record the call: {0}")]
+    Store(#[from] StoreError),
+    /// The store did not answer in time. What it counts after all is taken back.
+    #[error("record the call: no answer from the store in time")]
+    StoreTooSlow,
+}
+
+/// Places a call and returns once Asterisk has taken it.
+///
+/// When Asterisk does not answer in time the call stays `initiated` and its use counted: it may be
+/// ringing. Events or the next look at Asterisk's list settle it.
+pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
+    if let Some(earlier) = earlier_call(app, &wanted).await? {
+        return Ok(MadeCall { call: earlier, replayed: true });
+    }
+    line_is_up(app)?;
+    can_be_said(app, &wanted)?;
+    let choice = choose(app, &wanted).await?;
+
+    let id = CallId(Uuid::now_v7());
+    let recorded = pick_did(app, &choice, |pick| Some(new_call(app, id, &wanted, pick))).await;
+    let call = match recorded {
+        Ok((_, Some(new))) => new.call,
+        Ok((_, None)) => unreachable!("every pick of this operation has a call"),
+        Err(PickError::KeyTaken) => return replay(app, &wanted).await,
+        Err(PickError::NotPickable(NotPickable::Unknown)) => {
+            return Err(MakeCallError::DidNotFound(wanted.shown.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+
+    place(app, call).await.map(|call| MadeCall { call, replayed: false })
+}
+
+async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
+    let originate = originate(app, &call);
+    app.calls.follow(call.clone());
+
+    match app.ami.originate(&originate).await {
+        Ok(()) | Err(AmiError::Unknown) => {
+            Ok(app.calls.placed(call.id(), Utc::now()).unwrap_or(call))
+        }
+        Err(AmiError::Refused(message)) => {
+            undo(app, call).await;
+            Err(MakeCallError::Refused(message))
+        }
+        Err(AmiError::NotSent(why)) => {
+            undo(app, call).await;
+            Err(MakeCallError::AsteriskUnavailable(why))
+        }
+        Err(AmiError::Invalid(what)) => {
+            undo(app, call).await;
+            Err(what.into())
+        }
+    }
+}
+
+/// The call never left: it failed, and its use is given back.
+async fn undo(app: &App, mut call: Call) {
+    app.calls.forget(call.id());
+    call.fail(Utc::now());
+    take_back(app, &call.request.tenant, call.request.did, Some(&call)).await;
+}
+
+async fn earlier_call(app: &App, wanted: &MakeCall) -> Result<Option<Call>, MakeCallError> {
+    let Some(ours) = &wanted.key else { return Ok(None) };
+    let Some(known) = app.store.call_by_key(&wanted.tenant, &ours.key).await? else {
+        return Ok(None);
+    };
+    if known.request_hash != ours.request_hash {
+        return Err(MakeCallError::KeyConflict);
+    }
+    Ok(app.store.call(&wanted.tenant, known.call).await?)
+}
+
+/// Another request with the same key was quicker by a hair.
+async fn replay(app: &App, wanted: &MakeCall) -> Result<MadeCall, MakeCallError> {
+    match earlier_call(app, wanted).await? {
+        Some(call) => Ok(MadeCall { call, replayed: true }),
+        None => Err(MakeCallError::KeyConflict),
+    }
+}
+
+/// Refuses what could not be written to Asterisk before a use is counted for it. Which DID is shown
+/// makes no difference to that.
+fn can_be_said(app: &App, wanted: &MakeCall) -> Result<(), InvalidHeader> {
+    let any = Pick {
+        tenant: wanted.tenant.clone(),
+        did: DidId(Uuid::nil()),
+        number: wanted.to,
+        trunk: TrunkName::pjsip(),
+        reason: Reason::LeastUsed,
+    };
+    let call = new_call(app, CallId(Uuid::nil()), wanted, &any).call;
+    originate(app, &call).message().map(|_| ())
+}
+
+fn line_is_up(app: &App) -> Result<(), MakeCallError> {
+    match app.ami.state() {
+        LineState::Up { .. } => Ok(()),
+        LineState::Down { why } => Err(unavailable(&why)),
+    }
+}
+
+fn unavailable(why: &DownReason) -> MakeCallError {
+    MakeCallError::AsteriskUnavailable(why.to_string())
+}
+
+async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
+    let tenant = wanted.tenant.clone();
+    match wanted.shown {
+        Shown::Rotation => Ok(Choice::Rotation(Want {
+            tenant,
+            campaign: wanted.campaign.clone(),
+            area_code: wanted.area_code,
+        })),
+        Shown::Did(did) => Ok(Choice::Named(tenant, did)),
+        Shown::Number(number) => match app.store.did_by_number(&tenant, number).await? {
+            Some(did) => Ok(Choice::Named(tenant, did.id)),
+            None => Err(MakeCallError::DidNotFound(number.to_string())),
+        },
+    }
+}
+
+fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
+    let defaults = &app.settings.calls;
+    let now = Utc::now();
+    let request = CallRequest {
+        id,
+        tenant: wanted.tenant.clone(),
+        to: wanted.to,
+        did: pick.did,
+        from: pick.number,
+        trunk: wanted.trunk.clone().unwrap_or_else(|| pick.trunk.clone()),
+        campaign: wanted.campaign.clone(),
+        destination: wanted.destination.clone().unwrap_or_else(|| defaults.destination()),
+        variables: wanted.variables.clone(),
+        caller_name: wanted.caller_name.clone(),
+        ring_timeout_seconds: wanted.ring_timeout_seconds.unwrap_or(defaults.ring_timeout_seconds),
+        callback_url: wanted.callback_url.clone(),
+        journey: wanted.journey.clone(),
+        created_at: now,
+    };
+    NewCall { call: Call::initiated(request, now), key: wanted.key.clone() }
+}
+
+fn originate(app: &App, call: &Call) -> Originate {
+    let request = &call.request;
+    Originate {
+        id: call.id().to_string(),
+        channel: dial_string(app.settings.trunks.get(&request.trunk), request),
+        caller_number: request.from.to_string(),
+        caller_name: request.caller_name.clone(),
+        destination: request.destination.clone(),
+        ring_timeout: Duration::from_secs(u64::from(request.ring_timeout_seconds)),
+        variables: request.variables.clone(),
+    }
+}
+
+/// Every placeholder stands for a value that cannot hold a dial string's own characters.
+fn dial_string(trunk: Option<&Trunk>, request: &CallRequest) -> String {
+    let template = trunk.map_or_else(|| Trunk::default().dial, |trunk| trunk.dial.clone());
+    template
+        .replace("{to}", &request.to.to_string())
+        .replace("{digits}", &request.to.digits().to_string())
+        .replace("{trunk}", request.trunk.as_str())
+}
+
+impl From<PickError> for MakeCallError {
+    fn from(error: PickError) -> Self {
+        match error {
+            PickError::NoneAvailable => Self::NoneAvailable,
+            PickError::NotPickable(why) => Self::NotPickable(why),
+            PickError::KeyTaken => Self::KeyConflict,
+            PickError::Store(error) => Self::Store(error),
+            PickError::TooSlow => Self::StoreTooSlow,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What Rotary can do: one file per operation.
+
+pub mod call_book;
+pub mod find_calls;
+pub mod follow_calls;
+pub mod import_dids;
+pub mod make_call;
+pub mod manage_dids;
+pub mod pick_did;
+pub mod status;
+pub mod warm_up;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_util::task::TaskTracker;
+
+use self::call_book::CallBook;
+use crate::ami::Client;
+use crate::domain::call::Destination;
+use crate::domain::did::TrunkName;
+use crate::domain::rotation::RotationIndex;
+use crate::store::Store;
+use crate::store::ledger::Ledger;
+
+/// The handles every operation works with. Cloning it is cheap.
+#[derive(Clone)]
+pub struct App {
+    /// What is remembered.
+    pub store: Store,
+    /// Where uses are counted.
+    pub ledger: Ledger,
+    /// The line to Asterisk.
+    pub ami: Client,
+    /// Which DID comes next.
+    pub index: SharedIndex,
+    /// The calls being followed.
+    pub calls: CallBook,
+    /// How calls are placed.
+    pub settings: Arc<Settings>,
+    /// Where operations run, so that stopping waits for them.
+    pub tasks: TaskTracker,
+    /// When the daemon started.
+    pub started_at: DateTime<Utc>,
+}
+
+/// How calls are placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What a call does once answered, unless the request says otherwise.
+    pub calls: CallDefaults,
+    /// The trunks that need more than their name.
+    pub trunks: BTreeMap<TrunkName, Trunk>,
+    /// How long a request waits for the store before it is told to come back later.
+    pub patience: Duration,
+}
+
+/// `[calls]`: what a request that says nothing gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallDefaults {
+    /// The context an answered call goes to.
+    pub context: String,
+    /// Its extension.
+    pub exten: String,
+    /// Its priority, from 1.
+    pub priority: u32,
+    /// How long a phone may ring, in seconds.
+    pub ring_timeout_seconds: u32,
+}
+
+/// `[trunks.NAME]`: how calls leave by this trunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trunk {
+    /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
+    #[serde(default = "Trunk::default_dial")]
+    pub dial: String,
+}
+
+impl Default for CallDefaults {
+    fn default() -> Self {
+        Self {
+            context: "DynamicIVR".into(),
+            exten: "s".into(),
+            priority: 1,
+            ring_timeout_seconds: 30,
+        }
+    }
+}
+
+impl CallDefaults {
+    /// Where an answered call goes when its request does not say.
+    pub fn destination(&self) -> Destination {
+        Destination::Dialplan {
+            context: self.context.clone(),
+            exten: self.exten.clone(),
+            priority: self.priority,
+        }
+    }
+}
+
+impl Trunk {
+    fn default_dial() -> String {
+        "PJSIP/{to}@{trunk}".into()
+    }
+
+    /// The placeholder in `dial` that means nothing, if there is one.
+    pub fn unknown_placeholder(&self) -> Option<&str> {
+        let known = ["to}", "digits}", "trunk}"];
+        self.dial.split('{').skip(1).find(|rest| !known.iter().any(|word| rest.starts_with(word)))
+    }
+}
+
+impl Default for Trunk {
+    fn default() -> Self {
+        Self { dial: Self::default_dial() }
+    }
+}
+
+impl App {
+    /// Runs work that must not be cut short when whoever asked hangs up.
+    pub async fn to_the_end<T, F>(&self, work: F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        match self.tasks.spawn(work).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// A std mutex: the index answers in microseconds, and the guard cannot cross
+/// an `.await` in a task that may move between threads.
+#[derive(Clone, Default)]
+pub struct SharedIndex(Arc<Mutex<RotationIndex>>);
+
+impl SharedIndex {
+    /// The index, for a short look.
+    pub fn lock(&self) -> MutexGuard<'_, RotationIndex> {
+        self.0.lock().expect("no operation panics while it holds the index")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_string_with_a_strange_placeholder_is_found() {
+        let trunk = |dial: &str| Trunk { dial: dial.into() };
+
+        assert_eq!(Trunk::default().unknown_placeholder(), None);
+        assert_eq!(trunk("PJSIP/{number}@x").unknown_placeholder(), Some("number}@x"));
+    }
+}

@@ -1,0 +1,158 @@
+//! Choose a DID and count its use, durably.
+//!
+//! The index proposes, the store decides: its conditional update is what keeps a DID within its
+//! limit. Refused there, the index learns the truth and picks again.
+
+use chrono::Utc;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::App;
+use crate::domain::call::Call;
+use crate::domain::did::{DidId, DidState};
+use crate::domain::rotation::{NotPickable, Pick, Want};
+use crate::domain::tenant::TenantId;
+use crate::store::StoreError;
+use crate::store::ledger::{NewCall, Recorded, Use};
+
+/// How often a pick may be refused by the store before we give up. Only other daemons and people
+/// who change the same DIDs at this very moment cause a refusal.
+const REFUSALS_MAX: usize = 32;
+
+/// Which DID a request wants to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// The next in rotation.
+    Rotation(Want),
+    /// This one and no other.
+    Named(TenantId, DidId),
+}
+
+/// Why no use was counted.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    /// Nothing in the pool can be picked.
+    #[error("No available DIDs configured for this tenant")]
+    NoneAvailable,
+    /// The DID that was asked for cannot be shown.
+    #[error("{0}")]
+    NotPickable(#[from] NotPickable),
+    /// A call with the same idempotency key is already on record.
+    #[error("the idempotency key is taken")]
+    KeyTaken,
+    /// The store could not be reached in time. Nothing stays counted.
+    #[error("record the use")]
+    Store(#[from] StoreError),
+    /// The store did not answer in time. What it counts after all is taken back.
+    #[error("record the use: no answer from the store in time")]
+    TooSlow,
+}
+
+/// Picks a DID and counts its use together with the call that `call` makes of it.
+///
+/// When this returns a pick, its use is committed and the index knows it.
+pub(super) async fn pick_did(
+    app: &App,
+    choice: &Choice,
+    call: impl Fn(&Pick) -> Option<NewCall>,
+) -> Result<(Pick, Option<NewCall>), PickError> {
+    let deadline = Instant::now() + app.settings.patience;
+    for _ in 0..REFUSALS_MAX {
+        let pick = propose(app, choice)?;
+        let call = call(&pick);
+        match record(app, &pick, call.as_ref(), deadline).await? {
+            Recorded::Counted { usage_count } => {
+                app.index.lock().settle(&pick, usage_count);
+                return Ok((pick, call));
+            }
+            Recorded::Refused(truth) => learn_refusal(app, &pick, truth),
+            Recorded::Conflict => {
+                app.index.lock().give_back(&pick);
+                return Err(PickError::KeyTaken);
+            }
+        }
+    }
+    warn!("gave up picking after {REFUSALS_MAX} refusals by the store");
+    Err(PickError::NoneAvailable)
+}
+
+/// Takes a use back that was counted, in the store first. If that fails it stays counted in both
+/// places: a lost use is cheaper than a number shown too often.
+pub(super) async fn take_back(app: &App, tenant: &TenantId, did: DidId, call: Option<&Call>) {
+    match app.ledger.take_back(tenant, did, call).await {
+        Ok(Some(usage_count)) => app.index.lock().learn(tenant, did, usage_count),
+        // The DID was deleted, or somebody else ended the call and took the use back.
+        Ok(None) => {}
+        Err(error) => warn!(did = %did, "keep a use that was not needed: {error}"),
+    }
+}
+
+fn propose(app: &App, choice: &Choice) -> Result<Pick, PickError> {
+    let mut index = app.index.lock();
+    match choice {
+        Choice::Rotation(want) => index.pick(want).ok_or(PickError::NoneAvailable),
+        Choice::Named(tenant, did) => Ok(index.pick_named(tenant, *did)?),
+    }
+}
+
+async fn record(
+    app: &App,
+    pick: &Pick,
+    call: Option<&NewCall>,
+    deadline: Instant,
+) -> Result<Recorded, PickError> {
+    let used = Use {
+        tenant: pick.tenant.clone(),
+        did: pick.did,
+        at: Utc::now(),
+        call: call.cloned().map(Box::new),
+    };
+    let ledger = app.ledger.clone();
+    let mut recording = Box::pin(async move { ledger.record(used).await });
+
+    match timeout_at(deadline, &mut recording).await {
+        Ok(Ok(recorded)) => Ok(recorded),
+        Ok(Err(error)) => {
+            app.index.lock().give_back(pick);
+            Err(error.into())
+        }
+        Err(_) => {
+            // The group may be committed yet. Whoever asked is told now; the use is settled then.
+            let (app, pick) = (app.clone(), pick.clone());
+            let call = call.map(|new| new.call.clone());
+            let tasks = app.tasks.clone();
+            tasks.spawn(async move { settle_late(&app, &pick, call, recording.await).await });
+            Err(PickError::TooSlow)
+        }
+    }
+}
+
+/// Nobody waits for this use any more: if it was counted, it is taken back and its call failed.
+async fn settle_late(
+    app: &App,
+    pick: &Pick,
+    call: Option<Call>,
+    recorded: Result<Recorded, StoreError>,
+) {
+    match recorded {
+        Ok(Recorded::Counted { usage_count }) => {
+            app.index.lock().settle(pick, usage_count);
+            let failed = call.map(|mut call| {
+                call.fail(Utc::now());
+                call
+            });
+            take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
+        }
+        Ok(Recorded::Refused(truth)) => learn_refusal(app, pick, truth),
+        Ok(Recorded::Conflict) | Err(_) => app.index.lock().give_back(pick),
+    }
+}
+
+fn learn_refusal(app: &App, pick: &Pick, truth: Option<DidState>) {
+    let mut index = app.index.lock();
+    index.give_back(pick);
+    match truth {
+        Some(state) => index.upsert(&state),
+        None => index.remove(&pick.tenant, pick.did),
+    }
+}

@@ -1,0 +1,56 @@
+//! How the daemon is doing, for `readyz` and for `rotary status`.
+
+use chrono::{DateTime, Utc};
+
+use super::App;
+use crate::ami::LineState;
+use crate::domain::rotation::Summary;
+use crate::domain::tenant::TenantId;
+use crate::store::StoreError;
+
+/// What the daemon leans on.
+#[derive(Debug)]
+pub struct Readiness {
+    /// Whether the store answers.
+    pub store: Result<(), StoreError>,
+    /// The line to Asterisk.
+    pub asterisk: LineState,
+}
+
+/// How the daemon is doing.
+#[derive(Debug)]
+pub struct Status {
+    /// What it leans on.
+    pub readiness: Readiness,
+    /// `postgres` or `sqlite`.
+    pub store_kind: &'static str,
+    /// The tenant's DIDs.
+    pub dids: Summary,
+    /// Calls followed and not ended, of all tenants.
+    pub calls_in_progress: usize,
+    /// When the daemon started.
+    pub started_at: DateTime<Utc>,
+}
+
+impl Readiness {
+    /// Whether calls can be placed.
+    pub fn is_ready(&self) -> bool {
+        self.store.is_ok() && matches!(self.asterisk, LineState::Up { .. })
+    }
+}
+
+/// Asks what the daemon leans on.
+pub async fn readiness(app: &App) -> Readiness {
+    Readiness { store: app.store.check().await, asterisk: app.ami.state() }
+}
+
+/// All of it, with the DIDs of one tenant.
+pub async fn status(app: &App, tenant: &TenantId) -> Status {
+    Status {
+        readiness: readiness(app).await,
+        store_kind: app.store.kind(),
+        dids: app.index.lock().summary(tenant),
+        calls_in_progress: app.calls.in_progress(),
+        started_at: app.started_at,
+    }
+}

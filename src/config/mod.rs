@@ -1,0 +1,190 @@
+//! The configuration: a file, the environment over it, and what holds where both are silent.
+//!
+//! This is the only place that reads files and environment for settings; each module owns the type
+//! of its own.
+
+mod environment;
+mod places;
+mod sections;
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+pub use self::places::{default_socket, state_directory};
+pub use self::sections::Sections;
+use crate::ami;
+use crate::app;
+use crate::http;
+use crate::store;
+use crate::telemetry;
+
+/// Everything the daemon needs to know.
+pub struct Config {
+    /// The sections as they are in force, for [`Config::print`].
+    sections: Sections,
+    /// Where the daemon keeps what must outlive it.
+    pub state: PathBuf,
+    /// The store.
+    pub store: store::Settings,
+    /// The line to Asterisk.
+    pub ami: ami::Settings,
+    /// How calls are placed.
+    pub app: app::Settings,
+    /// The listeners.
+    pub http: http::Settings,
+    /// The log.
+    pub log: telemetry::Settings,
+    /// What was set and has no effect in this version, as `section.key`.
+    pub without_effect: Vec<String>,
+}
+
+/// What is wrong with the configuration, in words that say where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was named cannot be read.
+    #[error("{}: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        why: std::io::Error,
+    },
+    /// The file is no TOML, or has a key or a value that means nothing. Names key and line.
+    #[error("{}: {why}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Key, line and what would be right.
+        why: String,
+    },
+    /// A variable of the environment means nothing.
+    #[error("{variable}: {why}")]
+    Environment {
+        /// Its name.
+        variable: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A value that is well formed and cannot work.
+    #[error("{key}: {why}")]
+    Value {
+        /// `section.key`.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// The variables of the environment, as they are when the program starts.
+pub type Environment = Vec<(String, String)>;
+
+/// Reads the configuration from `file` and the environment of this process.
+///
+/// Without a file, `ROTARY_CONFIG` names one; without that, the defaults hold.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let named = environment::get(&environment, "ROTARY_CONFIG").map(PathBuf::from);
+    read(file.map(Path::to_owned).or(named).as_deref(), &environment)
+}
+
+/// [`load`], with an environment of the caller's own.
+pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Config, ConfigError> {
+    let table = match file {
+        Some(path) => sections::read_file(path)?,
+        None => toml::Table::new(),
+    };
+    let sections = environment::overlay(table, environment)?;
+    assemble(sections, environment)
+}
+
+impl Config {
+    /// The configuration in force as TOML, secrets as `***`.
+    pub fn print(&self) -> String {
+        self.sections.print()
+    }
+}
+
+fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config, ConfigError> {
+    let state = sections.daemon.state.clone().unwrap_or_else(|| state_directory(environment));
+    let url = sections.store.url.get_or_insert_with(|| {
+        environment::get(environment, "DATABASE_URL")
+            .map_or_else(|| format!("sqlite:{}", state.join("rotary.db").display()), str::to_owned)
+    });
+    let store = store::Settings::new(url);
+    sections.daemon.state = Some(state.clone());
+    let socket = sections
+        .control
+        .socket
+        .get_or_insert_with(|| places::default_socket_in(environment))
+        .clone();
+
+    let config = Config {
+        state,
+        store,
+        ami: ami_settings(&sections)?,
+        app: app_settings(&sections)?,
+        http: http::Settings { listen: sections.http.listen, socket, ..http::Settings::default() },
+        log: sections.log.clone(),
+        without_effect: sections.without_effect(),
+        sections,
+    };
+    Ok(config)
+}
+
+fn ami_settings(sections: &Sections) -> Result<ami::Settings, ConfigError> {
+    let asterisk = &sections.asterisk;
+    if asterisk.tls {
+        return Err(value("asterisk.tls", "AMI over TLS is not in this version; set it to false"));
+    }
+    let secret = match (&asterisk.secret, &asterisk.secret_file) {
+        (Some(_), Some(_)) => {
+            return Err(value("asterisk.secret", "give secret or secret_file, not both"));
+        }
+        (Some(secret), None) => secret.clone(),
+        (None, Some(path)) => read_secret(path)?,
+        (None, None) => String::new(),
+    };
+    Ok(ami::Settings {
+        address: asterisk.address.clone(),
+        username: asterisk.username.clone(),
+        secret: SecretString::from(secret),
+        ..ami::Settings::default()
+    })
+}
+
+fn read_secret(path: &Path) -> Result<String, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(why) => Err(value("asterisk.secret_file", format!("{}: {why}", path.display()))),
+    }
+}
+
+fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
+    let mut trunks = std::collections::BTreeMap::new();
+    for (name, section) in &sections.trunks {
+        let trunk = section.trunk();
+        if let Some(strange) = trunk.unknown_placeholder() {
+            let why = format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");
+            return Err(value(format!("trunks.{name}.dial"), why));
+        }
+        trunks.insert(name.clone(), trunk);
+    }
+    if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
+        return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
+    }
+    Ok(app::Settings {
+        calls: sections.calls.clone(),
+        trunks,
+        patience: std::time::Duration::from_secs(5),
+    })
+}
+
+fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {
+    ConfigError::Value { key: key.into(), why: why.into() }
+}
+
+#[cfg(test)]
+mod tests;

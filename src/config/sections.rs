@@ -1,0 +1,157 @@
+//! The sections of `rotary.toml`, as a person writes them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+use crate::app::{CallDefaults, Trunk};
+use crate::domain::did::TrunkName;
+use crate::telemetry;
+
+/// The whole file. Holds secrets, so it has no `Debug`; [`Sections::print`] masks them.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sections {
+    pub(super) daemon: Daemon,
+    pub(super) store: Store,
+    pub(super) asterisk: Asterisk,
+    pub(super) calls: CallDefaults,
+    pub(super) http: Http,
+    pub(super) control: Control,
+    pub(super) log: telemetry::Settings,
+    pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
+    /// Sections whose features are not in this version. An operator's file may have them already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agi: Option<toml::Table>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<toml::Table>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Daemon {
+    /// Where the daemon keeps what must outlive it.
+    pub(super) state: Option<PathBuf>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Store {
+    pub(super) url: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Asterisk {
+    pub(super) address: String,
+    pub(super) username: String,
+    pub(super) secret: Option<String>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) tls: bool,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Control {
+    pub(super) socket: Option<PathBuf>,
+}
+
+/// `[trunks.NAME]`: what [`Trunk`] knows, and what paces a trunk in a later version.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TrunkSection {
+    dial: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_per_second: Option<toml::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels_max: Option<toml::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_full: Option<toml::Value>,
+}
+
+impl Default for Asterisk {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:5038".into(),
+            username: "rotary".into(),
+            secret: None,
+            secret_file: None,
+            tls: false,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 5000)) }
+    }
+}
+
+impl TrunkSection {
+    pub(super) fn trunk(&self) -> Trunk {
+        self.dial.clone().map_or_else(Trunk::default, |dial| Trunk { dial })
+    }
+
+    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let paced = [
+            ("calls_per_second", &self.calls_per_second),
+            ("channels_max", &self.channels_max),
+            ("when_full", &self.when_full),
+        ];
+        paced.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key)
+    }
+}
+
+/// Reads a file. An error names the line and the key.
+pub(super) fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+    let invalid = |why: toml::de::Error| ConfigError::Invalid {
+        path: path.to_owned(),
+        why: why.to_string(),
+    };
+    // Read once as sections for the sake of the error, which knows the line only here.
+    toml::from_str::<Sections>(&text).map_err(invalid)?;
+    toml::from_str(&text).map_err(invalid)
+}
+
+impl Sections {
+    /// The sections as TOML, secrets as `***`.
+    pub(super) fn print(&self) -> String {
+        let mut shown = self.clone();
+        if shown.asterisk.secret.is_some() {
+            shown.asterisk.secret = Some("***".into());
+        }
+        shown.store.url = shown.store.url.as_deref().map(mask_password);
+        toml::to_string(&shown).expect("sections are tables of plain values")
+    }
+
+    /// The keys that are set and have no effect in this version, as `section.key`.
+    pub(super) fn without_effect(&self) -> Vec<String> {
+        let sections = [("agi", &self.agi), ("webhooks", &self.webhooks)];
+        let whole = sections.into_iter().filter(|(_, table)| table.is_some());
+        let trunks = self.trunks.iter().flat_map(|(name, trunk)| {
+            trunk.without_effect().map(move |key| format!("trunks.{name}.{key}"))
+        });
+        whole.map(|(name, _)| name.to_owned()).chain(trunks).collect()
+    }
+}
+
+/// `postgres://user:secret@host/db` with the secret as `***`.
+fn mask_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((login, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    match login.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:***@{host}"),
+        None => url.to_owned(),
+    }
+}

@@ -1,0 +1,103 @@
+//! What a person may get wrong in a configuration, and what they are told.
+
+use super::*;
+
+#[test]
+fn without_any_configuration_sqlite_and_the_local_asterisk_are_used() {
+    let config = read(None, &vec![("STATE_DIRECTORY".into(), "/s".into())]).unwrap();
+
+    let shown = config.print();
+    assert!(shown.contains("url = \"sqlite:/s/rotary.db\""), "{shown}");
+    assert!(shown.contains("address = \"127.0.0.1:5038\""), "{shown}");
+    assert_eq!(config.http.socket, Path::new("/s/control.sock"));
+}
+
+#[test]
+fn the_environment_goes_over_the_file() {
+    let file = file("[http]\nlisten = \"127.0.0.1:1\"\n[calls]\nring_timeout_seconds = 7\n");
+    let environment = variables(&[
+        ("ROTARY_HTTP__LISTEN", "127.0.0.1:2"),
+        ("ROTARY_CALLS__PRIORITY", "3"),
+        ("ROTARY_ASTERISK__SECRET", "12345"),
+        ("ROTARY_TRUNKS__PJSIP__DIAL", "PJSIP/{digits}@carrier"),
+    ]);
+
+    let config = read(Some(file.path()), &environment).unwrap();
+
+    assert_eq!(config.http.listen, "127.0.0.1:2".parse().unwrap());
+    assert_eq!(config.app.calls.priority, 3);
+    assert_eq!(config.app.calls.ring_timeout_seconds, 7);
+    let trunk = &config.app.trunks[&"PJSIP".parse().unwrap()];
+    assert_eq!(trunk.dial, "PJSIP/{digits}@carrier");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let file = file("[http]\nlisten = \"127.0.0.1:1\"\nlissten = 2\n");
+
+    let said = read(Some(file.path()), &vec![]).err().unwrap().to_string();
+
+    assert!(said.contains("line 3") && said.contains("lissten"), "{said}");
+}
+
+#[test]
+fn an_unknown_variable_is_named() {
+    let environment = variables(&[("ROTARY_HTTP__LISSTEN", "x")]);
+
+    let said = read(None, &environment).err().unwrap().to_string();
+
+    assert!(said.starts_with("ROTARY_HTTP__LISSTEN: ") && said.contains("unknown field"), "{said}");
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let environment = variables(&[
+        ("ROTARY_ASTERISK__SECRET", "s3cret"),
+        ("DATABASE_URL", "postgres://rotary:p4ss@db.example/rotary"),
+    ]);
+
+    let shown = read(None, &environment).unwrap().print();
+
+    assert!(!shown.contains("s3cret") && !shown.contains("p4ss"), "{shown}");
+    assert!(shown.contains("postgres://rotary:***@db.example/rotary"), "{shown}");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let secret = file("s3cret\n");
+    let environment =
+        variables(&[("ROTARY_ASTERISK__SECRET_FILE", secret.path().to_str().unwrap())]);
+
+    let config = read(None, &environment).unwrap();
+
+    use secrecy::ExposeSecret;
+    assert_eq!(config.ami.secret.expose_secret(), "s3cret");
+}
+
+#[test]
+fn a_dial_string_must_make_sense() {
+    let file = file("[trunks.PJSIP]\ndial = \"PJSIP/{number}@x\"\n");
+
+    let said = read(Some(file.path()), &vec![]).err().unwrap().to_string();
+
+    assert!(said.starts_with("trunks.PJSIP.dial: "), "{said}");
+}
+
+#[test]
+fn what_has_no_effect_yet_is_named() {
+    let file = file("[agi]\nlisten = \"127.0.0.1:4573\"\n[trunks.PJSIP]\nchannels_max = 5\n");
+
+    let config = read(Some(file.path()), &vec![]).unwrap();
+
+    assert_eq!(config.without_effect, ["agi", "trunks.PJSIP.channels_max"]);
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}

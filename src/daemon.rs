@@ -1,0 +1,136 @@
+//! Puts the parts together and starts them, bottom floor first.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono::Utc;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::ami::line;
+use crate::app::call_book::CallBook;
+use crate::app::follow_calls::follow_calls;
+use crate::app::warm_up::warm_up;
+use crate::app::{App, SharedIndex};
+use crate::config::Config;
+use crate::http;
+use crate::lifecycle::Lifecycle;
+use crate::store::Store;
+use crate::store::ledger::{LedgerSettings, WriterId, ledger};
+
+/// How long each stage may take to finish what it began once told to stop.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon that has begun.
+pub struct Running {
+    /// What it can do.
+    pub app: App,
+    /// Its tasks.
+    pub lifecycle: Lifecycle,
+    /// Where it listens for HTTP.
+    pub http: SocketAddr,
+    /// Its control socket.
+    pub socket: PathBuf,
+    _state: StateDirectory,
+}
+
+/// Runs the daemon until it is told to stop or a part of it dies.
+pub async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    for key in &config.without_effect {
+        warn!("{key} is set and has no effect in this version");
+    }
+    let Running { lifecycle, http, socket, _state, .. } = start(config).await?;
+    info!("ready: http://{http} and {}", socket.display());
+    let code = lifecycle.run(PATIENCE).await;
+    // The listener's file outlives it; the next daemon would find a dead socket.
+    let _gone_already = std::fs::remove_file(&socket);
+    code
+}
+
+/// Starts everything and returns once the doors are open. Asterisk need not be there yet.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let state = StateDirectory::claim(&config.state)?;
+    let store = Store::open(&config.store).await.context("open the store")?;
+    let lifecycle = Lifecycle::default();
+
+    let (ledger, ledger_writer) = ledger(store.clone(), state.writer, LedgerSettings::default());
+    let (ami, ami_line, reports) = line(config.ami);
+    let app = App {
+        store,
+        ledger,
+        ami,
+        index: SharedIndex::default(),
+        calls: CallBook::default(),
+        settings: Arc::new(config.app),
+        tasks: lifecycle.doors.tasks(),
+        started_at: Utc::now(),
+    };
+    warm_up(&app, state.writer).await.context("load what the store remembers")?;
+
+    let tcp = TcpListener::bind(config.http.listen).await;
+    let tcp = tcp.with_context(|| format!("listen on http.listen = {}", config.http.listen))?;
+    let http_address = tcp.local_addr()?;
+    let socket = config.http.socket.clone();
+    let unix = http::listen::bind_unix(&socket).await?;
+
+    lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
+    lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
+    lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    let (router, tasks) = (http::router(app.clone()), lifecycle.doors.tasks());
+    lifecycle.doors.spawn("http", |stop| {
+        http::listen::serve_tcp(router.clone(), tcp, config.http.clone(), tasks.clone(), stop)
+    });
+    lifecycle.doors.spawn("control socket", |stop| {
+        http::listen::serve_unix(router, unix, config.http, tasks, stop)
+    });
+    Ok(Running { app, lifecycle, http: http_address, socket, _state: state })
+}
+
+/// The directory only one daemon may use at a time, and who that daemon is in the ledger.
+struct StateDirectory {
+    writer: WriterId,
+    _lock: File,
+}
+
+impl StateDirectory {
+    fn claim(path: &Path) -> anyhow::Result<Self> {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path);
+        made.with_context(|| format!("make the state directory {}", path.display()))?;
+        let lock = File::create(path.join("lock"))
+            .with_context(|| format!("write to the state directory {}", path.display()))?;
+        if lock.try_lock().is_err() {
+            bail!(
+                "another daemon uses the state directory {}; stop it, or give this one another \
+                 by `daemon.state`",
+                path.display()
+            );
+        }
+        Ok(Self { writer: writer_of(path)?, _lock: lock })
+    }
+}
+
+/// The id under which this daemon counts uses, the same in every run: after a crash it says which
+/// of the calls on record are ours to settle.
+fn writer_of(state: &Path) -> anyhow::Result<WriterId> {
+    let path = state.join("writer");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let id = text.trim().parse();
+            Ok(WriterId(id.with_context(|| format!("{} holds no UUID", path.display()))?))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let id = Uuid::now_v7();
+            std::fs::write(&path, format!("{id}\n"))?;
+            Ok(WriterId(id))
+        }
+        Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+    }
+}

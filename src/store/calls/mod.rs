@@ -1,0 +1,228 @@
+//! The table `calls`: what was asked for, and how far each call came.
+//!
+//! Rows are inserted by the ledger, in the transaction that counts their use.
+
+mod row;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use self::row::CallRow;
+use super::ledger::WriterId;
+use super::{
+    Database, During, ListError, Page, Store, StoreError, id_text, on, stored_time, time_text,
+};
+use crate::domain::call::{Call, CallId, CallStatus};
+use crate::domain::did::DidId;
+use crate::domain::number::E164;
+use crate::domain::tenant::TenantId;
+
+/// Which calls to list; what is none does not restrict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallFilter {
+    /// In this state.
+    pub status: Option<CallStatus>,
+    /// To this number.
+    pub to: Option<E164>,
+    /// Showing this DID.
+    pub did: Option<DidId>,
+    /// Accepted at this time or later.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// The call that was placed under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRequest {
+    /// The call.
+    pub call: CallId,
+    /// The hash of the request that placed it: another hash is another request under the same key.
+    pub request_hash: Vec<u8>,
+}
+
+const READ: &str = "select * from calls where tenant_id = $1 and id = $2";
+const READ_OPEN: &str = "select * from calls where writer = $1 and ended_at is null order by id";
+const BY_KEY: &str =
+    "select id, request_hash from calls where tenant_id = $1 and idempotency_key = $2";
+
+/// The place of the last row of the page before is `$7` and `$8`.
+macro_rules! list {
+    ($after:literal) => {
+        concat!(
+            "select * from calls where tenant_id = $1 \
+             and (cast($2 as text) is null or status = $2) \
+             and (cast($3 as text) is null or to_number = $3) \
+             and ($4 is null or did_id = $4) \
+             and ($5 is null or created_at >= $5) ",
+            $after,
+            " order by created_at desc, id desc limit $6"
+        )
+    };
+}
+const LIST: &str = list!("");
+const LIST_ON: &str = list!("and (created_at, id) < ($7, $8)");
+
+macro_rules! save {
+    ($from:literal) => {
+        concat!(
+            "update calls set status = n.status, cause = n.cause, sip_code = n.sip_code, \
+             initiated_at = n.initiated_at, ringing_at = n.ringing_at, \
+             answered_at = n.answered_at, ended_at = n.ended_at from ",
+            $from,
+            " where calls.id = n.id and calls.ended_at is null"
+        )
+    };
+}
+const SAVE_POSTGRES: &str = save!(
+    "unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], \
+     $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
+     as n (id, status, cause, sip_code, initiated_at, ringing_at, answered_at, ended_at)"
+);
+const SAVE_SQLITE: &str = save!(
+    "(select unhex(value ->> 0) as id, value ->> 1 as status, value ->> 2 as cause, \
+     value ->> 3 as sip_code, value ->> 4 as initiated_at, value ->> 5 as ringing_at, \
+     value ->> 6 as answered_at, value ->> 7 as ended_at from json_each($1)) as n"
+);
+
+impl Store {
+    /// The tenant's call with this id.
+    pub async fn call(&self, tenant: &TenantId, id: CallId) -> Result<Option<Call>, StoreError> {
+        let row: Option<CallRow> = on!(self.reads(), pool => sqlx::query_as(READ)
+            .bind(tenant.as_str())
+            .bind(id.0)
+            .fetch_optional(pool)
+            .await)
+        .during("read the call")?;
+        row.map(Call::try_from).transpose().during("read the call")
+    }
+
+    /// Up to `limit` of the tenant's calls, the newest first, from where `cursor` left off.
+    pub async fn list_calls(
+        &self,
+        tenant: &TenantId,
+        filter: &CallFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Call>, ListError> {
+        let after = cursor.map(read_cursor).transpose()?;
+        let rows: Vec<CallRow> = on!(self.reads(), pool => {
+            let query = sqlx::query_as(if after.is_some() { LIST_ON } else { LIST })
+                .bind(tenant.as_str())
+                .bind(filter.status.map(CallStatus::as_str))
+                .bind(filter.to.map(|number| number.to_string()))
+                .bind(filter.did.map(|did| did.0))
+                .bind(filter.since)
+                .bind(i64::from(limit) + 1);
+            match after {
+                None => query.fetch_all(pool).await,
+                Some((at, id)) => query.bind(at).bind(id).fetch_all(pool).await,
+            }
+        })
+        .during("list the calls")?;
+        let calls: Result<Vec<Call>, _> = rows.into_iter().map(Call::try_from).collect();
+        let calls = calls.during("list the calls")?;
+        Ok(Page::of(calls, limit as usize, write_cursor))
+    }
+
+    /// The calls that this writer recorded and that have not ended.
+    pub async fn open_calls(&self, writer: WriterId) -> Result<Vec<Call>, StoreError> {
+        let rows: Vec<CallRow> = on!(self.reads(), pool => sqlx::query_as(READ_OPEN)
+            .bind(writer.0)
+            .fetch_all(pool)
+            .await)
+        .during("read the open calls")?;
+        rows.into_iter().map(Call::try_from).collect::<Result<_, _>>().during("read the open calls")
+    }
+
+    /// Saves how far these calls have come, all in one statement.
+    ///
+    /// A call that has ended in the store stays as it is. Of two entries for one call the last
+    /// counts.
+    pub async fn save_calls(&self, calls: &[Call]) -> Result<(), StoreError> {
+        // Rows in the order of ids, so that two savers cannot wait for each other.
+        let latest: std::collections::BTreeMap<Uuid, &Call> =
+            calls.iter().map(|call| (call.id().0, call)).collect();
+        let calls: Vec<&Call> = latest.into_values().collect();
+        match &self.database {
+            Database::Postgres { pool, .. } => {
+                save_to_postgres(&calls).execute(pool).await.map(drop)
+            }
+            Database::Sqlite { writer, .. } => {
+                save_to_sqlite(&calls).execute(writer).await.map(drop)
+            }
+        }
+        .during("save the calls")
+    }
+
+    /// The call that the tenant placed under this idempotency key.
+    pub async fn call_by_key(
+        &self,
+        tenant: &TenantId,
+        key: &str,
+    ) -> Result<Option<KnownRequest>, StoreError> {
+        let row: Option<(Uuid, Option<Vec<u8>>)> = on!(self.reads(), pool => sqlx::query_as(BY_KEY)
+            .bind(tenant.as_str())
+            .bind(key)
+            .fetch_optional(pool)
+            .await)
+        .during("look up the idempotency key")?;
+        Ok(row.map(|(id, hash)| KnownRequest {
+            call: CallId(id),
+            request_hash: hash.unwrap_or_default(),
+        }))
+    }
+}
+
+type Query<DB> = sqlx::query::Query<'static, DB, <DB as sqlx::Database>::Arguments>;
+
+pub(super) fn save_to_postgres(calls: &[&Call]) -> Query<sqlx::Postgres> {
+    let times = |read: fn(&Call) -> Option<DateTime<Utc>>| -> Vec<Option<DateTime<Utc>>> {
+        calls.iter().map(|call| read(call)).collect()
+    };
+    let numbers = |read: fn(&Call) -> Option<u16>| -> Vec<Option<i64>> {
+        calls.iter().map(|call| read(call).map(i64::from)).collect()
+    };
+    sqlx::query(SAVE_POSTGRES)
+        .bind(calls.iter().map(|call| call.id().0).collect::<Vec<_>>())
+        .bind(calls.iter().map(|call| call.progress.status.as_str()).collect::<Vec<_>>())
+        .bind(numbers(|call| call.progress.cause.map(|cause| cause.0)))
+        .bind(numbers(|call| call.progress.sip_code))
+        .bind(times(|call| call.progress.initiated_at))
+        .bind(times(|call| call.progress.ringing_at))
+        .bind(times(|call| call.progress.answered_at))
+        .bind(times(|call| call.progress.ended_at))
+}
+
+pub(super) fn save_to_sqlite(calls: &[&Call]) -> Query<sqlx::Sqlite> {
+    let time = |at: Option<DateTime<Utc>>| at.map(|at| time_text(stored_time(at)));
+    let rows: Vec<_> = calls
+        .iter()
+        .map(|call| {
+            let progress = &call.progress;
+            json!([
+                id_text(call.id().0),
+                progress.status,
+                progress.cause.map(|cause| cause.0),
+                progress.sip_code,
+                time(progress.initiated_at),
+                time(progress.ringing_at),
+                time(progress.answered_at),
+                time(progress.ended_at),
+            ])
+        })
+        .collect();
+    sqlx::query(SAVE_SQLITE).bind(serde_json::Value::Array(rows).to_string())
+}
+
+/// The place of this call in a list, in characters that no URL changes.
+fn write_cursor(last: &Call) -> String {
+    format!("{}.{}", last.request.created_at.timestamp_micros(), last.id())
+}
+
+fn read_cursor(text: &str) -> Result<(DateTime<Utc>, Uuid), ListError> {
+    let read = || {
+        let (at, id) = text.split_once('.')?;
+        Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    };
+    read().ok_or_else(|| ListError::Cursor(text.to_owned()))
+}

@@ -1,0 +1,162 @@
+//! API keys, of which only the hash is kept.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{During, Store, StoreError, Unreadable, on, stored_time};
+use crate::domain::tenant::TenantId;
+
+/// What the bearer of a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything, for every tenant.
+    Admin,
+    /// Everything of one tenant.
+    Operator,
+    /// Calls and picks.
+    Journey,
+    /// Reads.
+    Viewer,
+}
+
+/// A key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id, by which it is revoked.
+    pub id: Uuid,
+    /// The tenant it belongs to; none for an administrator of all.
+    pub tenant: Option<TenantId>,
+    /// What it allows.
+    pub role: Role,
+    /// What its maker wrote down.
+    pub label: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ceased to open anything.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+const CREATE: &str = "insert into api_keys (id, tenant_id, role, label, hash, created_at, revoked_at) \
+     values ($1, $2, $3, $4, $5, $6, $7)";
+const FIND: &str = "select id, tenant_id, role, label, created_at, revoked_at from api_keys \
+     where hash = $1 and revoked_at is null";
+const LIST: &str = "select id, tenant_id, role, label, created_at, revoked_at from api_keys \
+     where cast($1 as text) is null or tenant_id = $1 order by created_at, id";
+const REVOKE: &str = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
+
+impl Store {
+    /// Stores a key by its hash.
+    pub async fn create_key(&self, key: &ApiKey, hash: &[u8]) -> Result<(), StoreError> {
+        on!(self.writes(), pool => sqlx::query(CREATE)
+            .bind(key.id)
+            .bind(key.tenant.as_ref().map(TenantId::as_str))
+            .bind(key.role.as_str())
+            .bind(key.label.as_deref())
+            .bind(hash)
+            .bind(stored_time(key.created_at))
+            .bind(key.revoked_at.map(stored_time))
+            .execute(pool)
+            .await
+            .map(drop))
+        .during("store the key")
+    }
+
+    /// The key with this hash, unless it was revoked.
+    pub async fn find_key(&self, hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
+        let row: Option<KeyRow> = on!(self.reads(), pool => sqlx::query_as(FIND)
+            .bind(hash)
+            .fetch_optional(pool)
+            .await)
+        .during("look up the key")?;
+        row.map(ApiKey::try_from).transpose().during("look up the key")
+    }
+
+    /// The keys of one tenant, or of all and the administrators', the oldest first.
+    pub async fn list_keys(&self, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, StoreError> {
+        let rows: Vec<KeyRow> = on!(self.reads(), pool => sqlx::query_as(LIST)
+            .bind(tenant.map(TenantId::as_str))
+            .fetch_all(pool)
+            .await)
+        .during("list the keys")?;
+        rows.into_iter().map(ApiKey::try_from).collect::<Result<_, _>>().during("list the keys")
+    }
+
+    /// Revokes a key; false where there is none, or it was revoked before.
+    pub async fn revoke_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let revoked = on!(self.writes(), pool => sqlx::query(REVOKE)
+            .bind(id)
+            .bind(stored_time(now))
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))
+        .during("revoke the key")?;
+        Ok(revoked > 0)
+    }
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Admin, Self::Operator, Self::Journey, Self::Viewer];
+
+    /// The word used in the table and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Journey => "journey",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no role (admin, operator, journey and viewer are)")]
+pub struct InvalidRole(pub String);
+
+impl FromStr for Role {
+    type Err = InvalidRole;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRole> {
+        let found = Self::ALL.into_iter().find(|role| role.as_str() == text);
+        found.ok_or_else(|| InvalidRole(text.to_owned()))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: Uuid,
+    tenant_id: Option<String>,
+    role: String,
+    label: Option<String>,
+    created_at: DateTime<Utc>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<KeyRow> for ApiKey {
+    type Error = Unreadable;
+
+    fn try_from(row: KeyRow) -> Result<Self, Unreadable> {
+        let id = row.id;
+        Ok(Self {
+            id,
+            tenant: row
+                .tenant_id
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|error| Unreadable::new(id, error))?,
+            role: row.role.parse().map_err(|error| Unreadable::new(id, error))?,
+            label: row.label,
+            created_at: row.created_at,
+            revoked_at: row.revoked_at,
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! A use given back: the call it was counted for was certainly never placed.
+
+use super::Ledger;
+use crate::domain::call::Call;
+use crate::domain::did::DidId;
+use crate::domain::tenant::TenantId;
+use crate::store::calls::{save_to_postgres, save_to_sqlite};
+use crate::store::{Database, During, Store, StoreError};
+
+const TAKE_BACK: &str = "update asterisk_dids set usage_count = usage_count - 1 \
+     where tenant_id = $1 and id = $2 and usage_count > 0 returning usage_count";
+
+impl Ledger {
+    /// Takes a use back and, in the same transaction, saves the failed end of its call. Says what
+    /// the DID's count is now; none if nothing was taken back, because the call had ended before
+    /// or the DID is gone.
+    ///
+    /// With a call this may be tried again after an error: what was taken back once is not taken
+    /// back twice. Without one, [`StoreError::Unavailable`] leaves the use counted or not, and it
+    /// must be left so: a use too many is shown less often, a use too few breaks the limit.
+    pub async fn take_back(
+        &self,
+        tenant: &TenantId,
+        did: DidId,
+        call: Option<&Call>,
+    ) -> Result<Option<u32>, StoreError> {
+        self.store.take_back(tenant, did, call).await
+    }
+}
+
+impl Store {
+    pub(super) async fn take_back(
+        &self,
+        tenant: &TenantId,
+        did: DidId,
+        call: Option<&Call>,
+    ) -> Result<Option<u32>, StoreError> {
+        macro_rules! in_transaction {
+            ($transaction:expr, $save:ident) => {
+                async {
+                    let mut transaction = $transaction.await?;
+                    if let Some(call) = call {
+                        let ended = $save(&[call]).execute(&mut *transaction).await?;
+                        if ended.rows_affected() == 0 {
+                            return Ok(None);
+                        }
+                    }
+                    let count: Option<i64> = sqlx::query_scalar(TAKE_BACK)
+                        .bind(tenant.as_str())
+                        .bind(did.0)
+                        .fetch_optional(&mut *transaction)
+                        .await?;
+                    transaction.commit().await?;
+                    Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
+                }
+                .await
+            };
+        }
+        let taken: Result<Option<u32>, sqlx::Error> = match &self.database {
+            Database::Postgres { pool, .. } => in_transaction!(pool.begin(), save_to_postgres),
+            Database::Sqlite { writer, .. } => {
+                in_transaction!(writer.begin_with("begin immediate"), save_to_sqlite)
+            }
+        };
+        taken.during("take the use back")
+    }
+}

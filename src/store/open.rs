@@ -1,0 +1,185 @@
+//! Opening a database: what to tell the operator when it does not open, and the tables up to date.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
+
+use super::{Database, Settings};
+
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// SQLite serves reads beside the writer; more readers than this only contend.
+const SQLITE_READERS: u32 = 4;
+
+/// How long SQLite waits for another process's write to end.
+const SQLITE_BUSY: Duration = Duration::from_secs(5);
+
+/// Why the store did not open, and what to do. Never contains the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address is neither of the two forms.
+    #[error(
+        "the store's address must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE: {0}"
+    )]
+    Address(String),
+    /// Nobody answers.
+    #[error(
+        "PostgreSQL does not answer at {place}: {problem}. Is it running, and is [store] url right?"
+    )]
+    Unreachable {
+        /// Host and port, or the socket's directory.
+        place: String,
+        /// What the attempt ended with.
+        problem: String,
+    },
+    /// The user or the password is wrong, or `pg_hba.conf` does not let us in.
+    #[error(
+        "PostgreSQL refused the login of {user}: {problem}. Check the user and password in [store] url"
+    )]
+    Login {
+        /// The user we tried to be.
+        user: String,
+        /// What PostgreSQL said.
+        problem: String,
+    },
+    /// There is no such database.
+    #[error("PostgreSQL has no database {database:?}. Create it: createdb {database}")]
+    NoDatabase {
+        /// Its name.
+        database: String,
+    },
+    /// The file or its directory cannot be written.
+    #[error(
+        "{path} cannot be opened for writing: {problem}. Does its directory exist, and may this user write there?"
+    )]
+    File {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite or the system said.
+        problem: String,
+    },
+    /// A newer Rotary has used this database.
+    #[error(
+        "the database was written by a newer Rotary (its schema {schema} is not known here). Run that version, or restore a backup from before it"
+    )]
+    Newer {
+        /// The newest schema number found.
+        schema: i64,
+    },
+    /// A change of the tables failed.
+    #[error("bring the database's tables up to date: {0}")]
+    Schema(MigrateError),
+}
+
+pub(super) async fn open(settings: &Settings) -> Result<Database, OpenError> {
+    let url = settings.url.expose_secret();
+    match url.split_once(':') {
+        Some(("sqlite", path)) => open_sqlite(path).await,
+        Some(("postgres" | "postgresql", _)) => open_postgres(url, settings).await,
+        Some((scheme, _)) => Err(OpenError::Address(format!("{scheme}: is neither"))),
+        None => Err(OpenError::Address("it has no scheme".to_owned())),
+    }
+}
+
+async fn open_sqlite(path: &str) -> Result<Database, OpenError> {
+    let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+    if path.as_os_str().is_empty() || path.starts_with(":memory:") {
+        return Err(OpenError::Address("SQLite needs the path of a file".to_owned()));
+    }
+    let not_opened =
+        |error: sqlx::Error| OpenError::File { path: path.to_owned(), problem: error.to_string() };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(SQLITE_BUSY)
+        .foreign_keys(true)
+        .optimize_on_close(true, None)
+        .disable_statement_logging();
+
+    let mut first = SqliteConnection::connect_with(&options).await.map_err(not_opened)?;
+    migrate(&SQLITE, &mut first, not_opened).await?;
+    first.close().await.map_err(not_opened)?;
+
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false)
+        .connect_with(options.clone())
+        .await
+        .map_err(not_opened)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .test_before_acquire(false)
+        .connect_lazy_with(options);
+    Ok(Database::Sqlite { writer, readers })
+}
+
+async fn open_postgres(url: &str, settings: &Settings) -> Result<Database, OpenError> {
+    let options: PgConnectOptions =
+        url.parse().map_err(|_| OpenError::Address("it cannot be read as one".to_owned()))?;
+    let options = options.application_name("rotary").disable_statement_logging();
+    let not_opened = |error: sqlx::Error| postgres_error(&options, &error);
+
+    // A lone connection first: a pool would try until its patience ends and then only say so.
+    let connecting = PgConnection::connect_with(&options);
+    let mut first = tokio::time::timeout(settings.connect_timeout, connecting)
+        .await
+        .map_err(|_| OpenError::Unreachable {
+            place: place(&options),
+            problem: format!("no answer within {} s", settings.connect_timeout.as_secs_f32()),
+        })?
+        .map_err(not_opened)?;
+    migrate(&POSTGRES, &mut first, not_opened).await?;
+    first.close().await.map_err(not_opened)?;
+
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.connections_max)
+        .acquire_timeout(settings.connect_timeout)
+        .connect_lazy_with(options.clone());
+    Ok(Database::Postgres { pool, options })
+}
+
+async fn migrate<C>(
+    migrations: &Migrator,
+    connection: &mut C,
+    lost: impl Fn(sqlx::Error) -> OpenError,
+) -> Result<(), OpenError>
+where
+    C: sqlx::migrate::Migrate,
+{
+    migrations.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(schema) => OpenError::Newer { schema },
+        MigrateError::Execute(error) => lost(error),
+        other => OpenError::Schema(other),
+    })
+}
+
+fn postgres_error(options: &PgConnectOptions, error: &sqlx::Error) -> OpenError {
+    let Some(answer) = error.as_database_error() else {
+        return OpenError::Unreachable { place: place(options), problem: error.to_string() };
+    };
+    let problem = answer.message().to_owned();
+    match answer.code().as_deref() {
+        Some("28P01" | "28000") => {
+            OpenError::Login { user: options.get_username().to_owned(), problem }
+        }
+        Some("3D000") => OpenError::NoDatabase {
+            database: options.get_database().unwrap_or(options.get_username()).to_owned(),
+        },
+        Some(_) | None => OpenError::Unreachable { place: place(options), problem },
+    }
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(directory) => directory.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}

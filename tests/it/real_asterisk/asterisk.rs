@@ -1,0 +1,139 @@
+//! A private Asterisk on its own ports and directory, with the configuration of `asterisk-conf/`.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::manager::Manager;
+use super::ports::Ports;
+use super::process::Process;
+use super::wait::until;
+
+/// Which Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// The oldest that Rotary is used with.
+    V16,
+    /// The current long-term release.
+    V22,
+}
+
+/// An Asterisk, running or stopped. Ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Asterisk {
+    // Dropped first: the process ends before its directory goes and its ports are given up.
+    process: Option<Process>,
+    dir: TempDir,
+    ports: Ports,
+    secret: String,
+}
+
+impl Asterisk {
+    /// Starts an Asterisk whose trunks `PJSIP` and `carrier` lead to the carrier at that address;
+    /// returns when it is fully booted.
+    pub(crate) async fn start(version: Version, carrier: SocketAddr) -> Self {
+        let ports = Ports::claim();
+        let dir = tempfile::Builder::new().prefix("rotary-asterisk-").tempdir();
+        let dir = dir.expect("create the instance's directory");
+        let secret = format!("{:016x}", fastrand::u64(..));
+        let mut asterisk = Self { process: None, dir, ports, secret };
+        asterisk.make(version, carrier).await;
+        asterisk.start_again().await;
+        asterisk
+    }
+
+    /// Where AMI listens, as `127.0.0.1:12345`: Rotary's `asterisk.address`.
+    pub(crate) fn ami_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.first()).into()
+    }
+
+    /// The AMI user.
+    pub(crate) fn username(&self) -> &'static str {
+        "rotary"
+    }
+
+    /// The AMI user's secret; each instance has another, so that one is never taken for another.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// Stops Asterisk as an operator does, and waits until it is gone.
+    pub(crate) async fn stop(&mut self) {
+        self.process.take().expect("Asterisk runs").stop().await;
+    }
+
+    /// Ends Asterisk as a crash does, and waits until it is gone.
+    pub(crate) async fn kill9(&mut self) {
+        self.process.take().expect("Asterisk runs").kill().await;
+    }
+
+    /// Starts the stopped Asterisk on the ports it had; returns when it is fully booted.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.process.is_none(), "Asterisk still runs");
+        let dir = self.dir.path();
+        let script = script();
+        let arguments = ["run", path_text(dir)];
+        let mut process = Process::start(path_text(&script), &arguments, dir, &dir.join("output"));
+        until("Asterisk to boot", async || {
+            if let Some(status) = process.ended() {
+                panic!("Asterisk ended at once ({status}):\n{}", self.log());
+            }
+            Manager::connect(self.ami_address(), self.username(), &self.secret).await.ok()
+        })
+        .await
+        .fully_booted()
+        .await;
+        self.process = Some(process);
+    }
+
+    /// What `asterisk -rx COMMAND` prints.
+    pub(crate) async fn cli(&self, command: &str) -> String {
+        let mut cli = Command::new(script());
+        let output = cli.args(["cli", path_text(self.dir.path()), command]).output().await;
+        let output = output.expect("run the CLI");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What Asterisk logged, notices and worse.
+    pub(crate) fn log(&self) -> String {
+        ["output", "log/messages"].iter().fold(String::new(), |mut log, file| {
+            let text = std::fs::read_to_string(self.dir.path().join(file)).unwrap_or_default();
+            writeln!(log, "{text}").expect("a String takes all");
+            log
+        })
+    }
+
+    async fn make(&self, version: Version, carrier: SocketAddr) {
+        let made = Command::new(script())
+            .args(["make", path_text(self.dir.path())])
+            .env("VERSION", version.number())
+            .env("AMI", self.ports.first().to_string())
+            .env("SIP", (self.ports.first() + 1).to_string())
+            .env("CARRIER", carrier.to_string())
+            .env("SECRET", &self.secret)
+            .output()
+            .await;
+        let made = made.expect("run instance.sh");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+}
+
+impl Version {
+    fn number(self) -> &'static str {
+        match self {
+            Self::V16 => "16",
+            Self::V22 => "22",
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/asterisk/instance.sh")
+}
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().expect("a path of the tests is UTF-8")
+}
