@@ -18,6 +18,6 @@ pub mod app;
 
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod lifecycle;
 pub mod telemetry;
-pub mod demo;

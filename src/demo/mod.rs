@@ -16,11 +16,15 @@ mod exchange;
 pub mod misbehave;
 mod observed;
 mod originate;
+mod run;
 mod settings;
+mod stage;
 mod text;
+mod tour;
 pub mod user;
 
 pub use asterisk::Simulated;
 pub use control::Control;
 pub use observed::{Counts, SeenOriginate};
+pub use run::{Afterwards, run};
 pub use settings::Settings;
