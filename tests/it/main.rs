@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod command_line;
 mod containers;
+mod house;
+mod http_api;
 mod import_csv;
 mod postgres;
 mod real_asterisk;
