@@ -109,6 +109,22 @@ fn a_deleted_tenant_leaves_nothing_behind() {
     assert_eq!((index.len(), index.tenants()), (0, 0));
 }
 
+#[test]
+fn picks_given_back_for_hours_leave_no_heap_of_entries() {
+    let dids = (0..200).map(|n| DidState { area_code: Some(area(200)), ..did(n) });
+    let mut index = index(&dids.collect::<Vec<_>>());
+    let (local, any) = (Want { area_code: Some(area(200)), ..all() }, all());
+
+    for n in 0..20_000 {
+        let pick = index.pick(if n % 3 == 0 { &local } else { &any }).unwrap();
+        index.give_back(&pick);
+    }
+
+    // Two orders of 200 DIDs.
+    let entries = index.pools[&tenant()].entries();
+    assert!(entries <= 2 * (2 * 200 + 64), "{entries} entries");
+}
+
 /// What a person might expect, written the slow way.
 #[derive(Default)]
 struct Model {
