@@ -3,6 +3,7 @@
 mod chaos;
 mod conformance;
 mod ledger;
+mod lost_answer;
 mod open;
 
 use std::ops::Deref;
