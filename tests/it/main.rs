@@ -4,6 +4,7 @@
 
 mod command_line;
 mod containers;
+mod demo;
 mod house;
 mod http_api;
 mod import_csv;
