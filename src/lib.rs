@@ -16,6 +16,9 @@ pub mod store;
 
 pub mod app;
 
+pub mod http;
+
+pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod lifecycle;

@@ -1,0 +1,227 @@
+//! `rotary call` places a call; `rotary calls` shows calls.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::client::{Ask, Client, escape};
+use super::failure::Failure;
+use super::output::{Output, or_dash, time};
+use crate::domain::call::CallStatus;
+use crate::domain::did::TrunkName;
+use crate::domain::tenant::CampaignId;
+use crate::http::view::{CallView, PageView};
+
+#[derive(Debug, Args)]
+pub(super) struct CallArgs {
+    /// Who is called, in E.164 (+14155550123)
+    to: String,
+    /// The DID to show: its id or its number [default: the next in rotation]
+    #[arg(long, value_name = "DID")]
+    from: Option<String>,
+    /// Pick from this campaign
+    #[arg(long)]
+    campaign: Option<CampaignId>,
+    /// Leave by this trunk instead of the DID's own
+    #[arg(long)]
+    trunk: Option<TrunkName>,
+    /// The dialplan context the answered call goes to
+    #[arg(long)]
+    context: Option<String>,
+    /// The extension in that context
+    #[arg(long)]
+    exten: Option<String>,
+    /// The priority of that extension
+    #[arg(long)]
+    priority: Option<u32>,
+    /// A dialplan application instead of a context
+    #[arg(long, conflicts_with_all = ["context", "exten", "priority"])]
+    application: Option<String>,
+    /// That application's arguments
+    #[arg(long, requires = "application")]
+    data: Option<String>,
+    /// A channel variable; may be repeated
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
+    variables: Vec<(String, String)>,
+    /// The name shown beside the number
+    #[arg(long, value_name = "NAME")]
+    caller_name: Option<String>,
+    /// How long the phone may ring
+    #[arg(long, value_name = "SECONDS")]
+    ring_timeout: Option<u32>,
+    /// Makes a repeated command the same call
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Wait until the call is answered, or over; exit code 1 when nobody answers
+    #[arg(long, value_enum)]
+    wait: Option<Wait>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Wait {
+    Answer,
+    End,
+}
+
+/// What can be asked about calls.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show one call and each state it was in
+    Show {
+        /// The call's id
+        id: String,
+    },
+    /// List calls, newest first
+    List(ListArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only these: initiated, ringing, in-progress, completed, busy, no-answer, canceled or failed
+    #[arg(long)]
+    status: Option<CallStatus>,
+    /// Only calls to this number
+    #[arg(long)]
+    to: Option<String>,
+    /// Only calls that showed this DID, by its id
+    #[arg(long, value_name = "DID")]
+    did: Option<String>,
+    /// Only calls since this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// At most this many, up to 1000
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Where the last list left off
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+/// Places a call.
+pub(super) async fn call(
+    args: CallArgs,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let wait = args.wait.map(|wait| match wait {
+        Wait::Answer => "answer",
+        Wait::End => "end",
+    });
+    let mut ask = Ask::post("/api/calls", &body(&args)).query("wait", wait);
+    if wait.is_some() {
+        ask = ask.patiently();
+    }
+    let call: CallView = client.send(ask).await?;
+
+    if output.is_json() {
+        output.json(&call)?;
+    } else {
+        print(&call, output)?;
+    }
+    let unanswered = call.status.is_end() && call.answered_at.is_none();
+    if wait.is_some() && unanswered { Err(Failure::told()) } else { Ok(()) }
+}
+
+/// Runs one of them.
+pub(super) async fn run(
+    command: Command,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    match command {
+        Command::Show { id } => show(&id, client, output).await,
+        Command::List(args) => list(args, client, output).await,
+    }
+}
+
+async fn show(id: &str, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    let call: CallView = client.send(Ask::get(format!("/api/calls/{}", escape(id)))).await?;
+    if output.is_json() {
+        return Ok(output.json(&call)?);
+    }
+    print(&call, output)?;
+    for step in call.timeline.unwrap_or_default() {
+        output.line(format!("  {}  {}", time(step.at), step.status))?;
+    }
+    Ok(())
+}
+
+async fn list(args: ListArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    let ask = Ask::get("/api/calls")
+        .query("status", args.status)
+        .query("to", args.to)
+        .query("didId", args.did)
+        .query("since", args.since)
+        .query("limit", Some(args.limit))
+        .query("cursor", args.cursor);
+    let page: PageView<CallView> = client.send(ask).await?;
+    if output.is_json() {
+        return Ok(output.json(&page)?);
+    }
+
+    output.table(
+        ["CREATED", "TO", "FROM", "STATUS", "CAUSE", "TALK", "ID"],
+        page.data.iter().map(row),
+    )?;
+    if let Some(cursor) = page.next_cursor {
+        output.note(format!("there are more: --cursor {cursor}"))?;
+    }
+    Ok(())
+}
+
+fn body(args: &CallArgs) -> Value {
+    let variables = args.variables.iter();
+    let variables: Map<String, Value> =
+        variables.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    json!({
+        "to": args.to,
+        "from": args.from,
+        "campaignId": args.campaign,
+        "trunk": args.trunk,
+        "context": args.context,
+        "exten": args.exten,
+        "priority": args.priority,
+        "application": args.application,
+        "data": args.data,
+        "variables": variables,
+        "callerName": args.caller_name,
+        "ringTimeoutSeconds": args.ring_timeout,
+        "idempotencyKey": args.idempotency_key,
+    })
+}
+
+fn print(call: &CallView, output: &mut Output<'_>) -> Result<(), Failure> {
+    let talked = call.talk_seconds.filter(|_| call.answered_at.is_some());
+    Ok(output.pairs([
+        ("call", call.id.to_string()),
+        ("status", call.status.to_string()),
+        ("to", call.to.to_string()),
+        ("from", format!("{} by {}", call.from, call.did.trunk)),
+        ("cause", cause(call).unwrap_or_default()),
+        ("talk", talked.map(|seconds| format!("{seconds} s")).unwrap_or_default()),
+    ])?)
+}
+
+fn row(call: &CallView) -> [String; 7] {
+    [
+        time(call.created_at),
+        call.to.to_string(),
+        call.from.to_string(),
+        call.status.to_string(),
+        or_dash(cause(call)),
+        or_dash(call.talk_seconds.map(|seconds| format!("{seconds} s"))),
+        call.id.to_string(),
+    ]
+}
+
+fn cause(call: &CallView) -> Option<String> {
+    let cause = call.cause.as_ref()?;
+    let sip = call.sip_code.map(|code| format!(", SIP {code}")).unwrap_or_default();
+    Some(format!("{} ({}{sip})", cause.text, cause.code))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a variable is given as NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line: `rotary serve` and `rotary demo` run the daemon, all else asks a running one
+//! over its control socket.
+//!
+//! Exit codes: 0 done, 1 it ran and found a problem, 2 wrong usage, 69 daemon unreachable,
+//! 78 bad configuration.
+
+mod calls;
+pub mod client;
+mod dids;
+pub mod failure;
+mod house;
+mod import;
+mod keys;
+mod output;
+mod status;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::client::Client;
+use self::failure::Failure;
+use self::output::Output;
+use crate::config;
+
+/// A telephony sidecar for Asterisk: rotates caller IDs, places calls and follows them to their end.
+#[derive(Debug, Parser)]
+#[command(name = "rotary", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command that talks to a daemon understands.
+#[derive(Debug, Args)]
+struct Global {
+    /// The daemon's control socket
+    #[arg(long, global = true, env = "ROTARY_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// The tenant to act for [default: default]
+    #[arg(long, global = true, value_name = "TENANT")]
+    tenant: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve(ServeArgs),
+    /// Run Rotary with a simulated Asterisk: nothing to install, nothing left behind
+    Demo(DemoArgs),
+    /// Print the configuration in force, secrets as ***
+    Config(ServeArgs),
+    /// Bring in, list and add the numbers that may be shown
+    #[command(subcommand)]
+    Dids(dids::Command),
+    /// Place a call
+    Call(calls::CallArgs),
+    /// List calls, or show one
+    #[command(subcommand)]
+    Calls(calls::Command),
+    /// Show how the daemon is doing
+    Status,
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+}
+
+/// What the daemon is started with.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file (also ROTARY_CONFIG); without one, SQLite and Asterisk at 127.0.0.1:5038
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What the demo is started with.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave after the sample calls instead of staying up
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Runs one command line, the program's name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (out, err) = (std::io::stdout(), std::io::stderr());
+    ExitCode::from(run_on(args, &mut out.lock(), &mut err.lock()))
+}
+
+fn run_on(
+    args: impl IntoIterator<Item = OsString>,
+    out: &mut dyn std::io::Write,
+    err: &mut dyn std::io::Write,
+) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(help_or_error) => {
+            let text = help_or_error.render();
+            let wrong = help_or_error.use_stderr();
+            let _nobody_reads = if wrong { write!(err, "{text}") } else { write!(out, "{text}") };
+            return if wrong { failure::USAGE } else { 0 };
+        }
+    };
+    let mut output = Output::new(out, err, cli.global.json);
+    match execute(cli, &mut output) {
+        Ok(()) => 0,
+        Err(failure) => {
+            let _nobody_reads = output.failure(&failure);
+            failure.code
+        }
+    }
+}
+
+fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Serve(args) => house::serve(&args),
+        Command::Demo(args) => house::demo(&args),
+        Command::Config(args) => house::config(&args, output),
+        Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
+        Command::Call(args) => ask(calls::call(args, &global.client(), output)),
+        Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
+        Command::Status => ask(status::run(&global.client(), output)),
+        Command::Keys(command) => ask(keys::run(command, &global.client(), output)),
+    }
+}
+
+/// Runs a command that asks a daemon.
+fn ask(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)
+}
+
+impl Global {
+    fn client(&self) -> Client {
+        let socket = self.socket.clone().unwrap_or_else(config::default_socket);
+        Client::new(socket, self.tenant.clone())
+    }
+}

@@ -1,0 +1,94 @@
+//! Where a command prints: tables and lines for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use chrono::{DateTime, Utc};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// A command's standard output and standard error.
+pub(super) struct Output<'a> {
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    json: bool,
+}
+
+impl<'a> Output<'a> {
+    /// Prints to `out`, and what is not the answer to `err`.
+    pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, json: bool) -> Self {
+        Self { out, err, json }
+    }
+
+    /// Whether a program reads it.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the answer as JSON.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *self.out, value)?;
+        writeln!(self.out)
+    }
+
+    /// Prints a line of the answer.
+    pub(super) fn line(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
+        writeln!(self.out, "{line}")
+    }
+
+    /// Tells a person something beside the answer.
+    pub(super) fn note(&mut self, note: impl std::fmt::Display) -> io::Result<()> {
+        writeln!(self.err, "{note}")
+    }
+
+    /// Prints rows under their headings.
+    pub(super) fn table<const N: usize>(
+        &mut self,
+        headings: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> io::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(headings);
+        for row in rows {
+            table.add_row(row);
+        }
+        for line in table.lines() {
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Prints names and values below each other.
+    pub(super) fn pairs<const N: usize>(&mut self, pairs: [(&str, String); N]) -> io::Result<()> {
+        let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
+        let width = shown.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, value) in shown {
+            writeln!(self.out, "{name:width$}  {value}")?;
+        }
+        Ok(())
+    }
+
+    /// Tells why a command failed.
+    pub(super) fn failure(&mut self, failure: &Failure) -> io::Result<()> {
+        if !failure.message.is_empty() {
+            writeln!(self.err, "error: {}", failure.message)?;
+        }
+        if let Some(hint) = &failure.hint {
+            writeln!(self.err, "hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A value, or `-` where there is none.
+pub(super) fn or_dash(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A time to the second, in UTC.
+pub(super) fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}

@@ -1,0 +1,138 @@
+//! `/api/calls`: place a call, list calls, look at one.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::auth::{Caller, MayCall, MayRead};
+use super::call_request::{journey_node, make_call as read_make_call};
+use super::dids::none_available;
+use super::fields::Fields;
+use super::problem::{Code, Problem};
+use super::request::{JsonBody, QueryString, page_limit};
+use super::view::{CallView, PageView};
+use crate::app::App;
+use crate::app::find_calls::{self, Until};
+use crate::app::make_call::{MakeCallError, make_call};
+use crate::domain::call::CallId;
+use crate::domain::did::DidId;
+use crate::store::calls::CallFilter;
+
+/// Marks an answer that an earlier request has had already.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// `POST /api/calls`
+pub(super) async fn make(
+    MayCall(caller): MayCall,
+    State(app): State<App>,
+    QueryString(query): QueryString,
+    headers: HeaderMap,
+    JsonBody(fields): JsonBody,
+) -> Result<Response, Problem> {
+    place(app, caller, query, &headers, fields).await
+}
+
+/// `POST /api/journeys/make-call`: the same, as a journey engine's node has it.
+pub(super) async fn make_for_journey(
+    MayCall(caller): MayCall,
+    State(app): State<App>,
+    QueryString(query): QueryString,
+    headers: HeaderMap,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Response, Problem> {
+    let tenant = journey_node(&mut fields)?;
+    place(app, caller.acting_for(tenant)?, query, &headers, fields).await
+}
+
+/// `GET /api/calls`
+pub(super) async fn list(
+    MayRead(caller): MayRead,
+    State(app): State<App>,
+    QueryString(mut query): QueryString,
+) -> Result<Json<PageView<CallView>>, Problem> {
+    let filter = CallFilter {
+        status: query.parse("status")?,
+        to: query.parse("to")?,
+        did: query.parse::<Uuid>("didId")?.map(DidId),
+        since: query.parse::<DateTime<Utc>>("since")?,
+    };
+    let limit = page_limit(&mut query)?;
+    let cursor = query.text("cursor")?;
+    query.finish()?;
+
+    let page = app.store.list_calls(&caller.tenant, &filter, limit, cursor.as_deref()).await?;
+    let data = page.items.iter().map(CallView::from).collect();
+    Ok(Json(PageView { data, next_cursor: page.next }))
+}
+
+/// `GET /api/calls/{id}`
+pub(super) async fn find(
+    MayRead(caller): MayRead,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<CallView>, Problem> {
+    let not_found = || Problem::new(Code::CallNotFound, format!("Call not found: {id}"));
+    let call_id = id.parse::<Uuid>().map(CallId).map_err(|_| not_found())?;
+    let call = find_calls::find(&app, &caller.tenant, call_id)
+        .await
+        .map_err(Problem::store_unavailable)?;
+    Ok(Json(CallView::in_full(&call.ok_or_else(not_found)?)))
+}
+
+async fn place(
+    app: App,
+    caller: Caller,
+    mut query: Fields,
+    headers: &HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let wait = wait(&mut query)?;
+    query.finish()?;
+    let wanted = read_make_call(caller.tenant, &app.settings.calls, headers, fields)?;
+
+    let operation = app.clone();
+    let made = app.to_the_end(async move { make_call(&operation, wanted).await }).await?;
+    let call = match wait {
+        None => made.call,
+        Some(until) => find_calls::wait_for(&app, made.call, until)
+            .await
+            .map_err(Problem::store_unavailable)?,
+    };
+
+    let location = format!("/api/calls/{}", call.id());
+    let answer =
+        (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(CallView::from(&call)));
+    if made.replayed {
+        return Ok(([(REPLAYED, "true")], answer).into_response());
+    }
+    Ok(answer.into_response())
+}
+
+fn wait(query: &mut Fields) -> Result<Option<Until>, Problem> {
+    match query.text("wait")?.as_deref() {
+        None => Ok(None),
+        Some("answer") => Ok(Some(Until::Answer)),
+        Some("end") => Ok(Some(Until::End)),
+        Some(_) => Err(Problem::invalid("wait", "must be answer or end")),
+    }
+}
+
+impl From<MakeCallError> for Problem {
+    fn from(error: MakeCallError) -> Self {
+        let detail = error.to_string();
+        match error {
+            MakeCallError::NoneAvailable => none_available(),
+            MakeCallError::DidNotFound(_) => Self::new(Code::DidNotFound, detail).at("from"),
+            MakeCallError::NotPickable(_) => Self::new(Code::DidNotPickable, detail).at("from"),
+            MakeCallError::KeyConflict => Self::new(Code::IdempotencyConflict, detail),
+            MakeCallError::Invalid(_) => Self::new(Code::InvalidField, detail),
+            MakeCallError::AsteriskUnavailable(_) => Self::new(Code::AsteriskUnavailable, detail),
+            MakeCallError::Refused(_) => Self::new(Code::OriginateRefused, detail),
+            MakeCallError::Store(cause) => Self::store_unavailable(cause),
+            MakeCallError::StoreTooSlow => Self::store_unavailable(detail),
+        }
+    }
+}

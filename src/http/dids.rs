@@ -1,0 +1,175 @@
+//! `/api/asterisk-dids`: create one, list them, look at one, see which comes next.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use uuid::Uuid;
+
+use super::auth::{MayChange, MayRead};
+use super::fields::Fields;
+use super::problem::{Code, Problem};
+use super::request::{JsonBody, QueryString, page_limit};
+use super::view::{DidView, NextView, PageView};
+use crate::app::App;
+use crate::app::manage_dids;
+use crate::domain::did::{DidId, NewDid, TrunkName};
+use crate::domain::number::{E164, Region};
+use crate::domain::rotation::{Reason, Want};
+use crate::store::ListError;
+use crate::store::dids::{DidFilter, DidSort, InsertError};
+
+/// `POST /api/asterisk-dids`
+pub(super) async fn create(
+    MayChange(caller): MayChange,
+    State(app): State<App>,
+    JsonBody(fields): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let new = new_did(fields)?;
+
+    let operation = app.clone();
+    let creating = async move { manage_dids::create(&operation, &caller.tenant, &new).await };
+    let did = app.to_the_end(creating).await?;
+
+    let location = format!("/api/asterisk-dids/{}", did.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DidView::from(&did))))
+}
+
+/// `GET /api/asterisk-dids`
+pub(super) async fn list(
+    MayRead(caller): MayRead,
+    State(app): State<App>,
+    QueryString(mut query): QueryString,
+) -> Result<Json<PageView<DidView>>, Problem> {
+    let filter = DidFilter {
+        status: query.parse("status")?,
+        area_code: query.parse("areaCode")?,
+        trunk: query.parse("trunk")?,
+        campaign: query.parse("campaignId")?,
+        q: query.text("q")?,
+        sort: sort(&mut query)?,
+    };
+    let limit = page_limit(&mut query)?;
+    let cursor = query.text("cursor")?;
+    query.finish()?;
+
+    let page = app.store.list_dids(&caller.tenant, &filter, limit, cursor.as_deref()).await?;
+    let data = page.items.iter().map(DidView::from).collect();
+    Ok(Json(PageView { data, next_cursor: page.next }))
+}
+
+/// `GET /api/asterisk-dids/{id}`
+pub(super) async fn find(
+    MayRead(caller): MayRead,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<DidView>, Problem> {
+    let not_found = || Problem::new(Code::DidNotFound, format!("DID not found: {id}"));
+    let did_id = id.parse::<Uuid>().map(DidId).map_err(|_| not_found())?;
+    let did = manage_dids::find(&app, &caller.tenant, did_id)
+        .await
+        .map_err(Problem::store_unavailable)?;
+    Ok(Json(DidView::from(&did.ok_or_else(not_found)?)))
+}
+
+/// `GET /api/asterisk-dids/next-available`
+pub(super) async fn next_available(
+    MayRead(caller): MayRead,
+    State(app): State<App>,
+    QueryString(mut query): QueryString,
+) -> Result<Json<NextView>, Problem> {
+    if let Some(to) = query.text("to")? {
+        // No policy looks at the callee yet; a wrong number is told all the same.
+        callee("to", &to)?;
+    }
+    let want = Want {
+        tenant: caller.tenant,
+        campaign: query.parse("campaignId")?,
+        area_code: query.parse("areaCode")?,
+    };
+    query.finish()?;
+
+    let next =
+        manage_dids::next_available(&app, &want).await.map_err(Problem::store_unavailable)?;
+    let (did, reason) = next.ok_or_else(none_available)?;
+    Ok(Json(NextView { did: DidView::from(&did), reason: word(reason).to_owned() }))
+}
+
+/// What is answered when there is nothing to show.
+pub(super) fn none_available() -> Problem {
+    Problem::new(Code::NoAvailableDid, "No available DIDs configured for this tenant")
+}
+
+/// Reads a number that is to be called: E.164 with its `+`, for a guessed country dials a stranger.
+pub(super) fn callee(field: &str, text: &str) -> Result<E164, Problem> {
+    let international = text.trim_start().starts_with('+');
+    match E164::read(text, Region::US) {
+        Ok(number) if international => Ok(number),
+        Ok(_) => Err(not_a_number(
+            field,
+            format!("Invalid phone number: {text} (write it with + and the country)"),
+        )),
+        Err(why) => Err(not_a_number(field, why.to_string())),
+    }
+}
+
+fn not_a_number(field: &str, detail: String) -> Problem {
+    Problem::new(Code::InvalidPhoneNumber, detail).at(field)
+}
+
+fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
+    let written = fields.need_text("number")?;
+    let number =
+        E164::read(&written, Region::US).map_err(|why| not_a_number("number", why.to_string()))?;
+    let area_code = fields.parse("areaCode")?;
+    let new = NewDid {
+        id: DidId(Uuid::now_v7()),
+        number,
+        area_code: area_code.or_else(|| number.area_code()),
+        trunk: fields.parse("trunk")?.unwrap_or_else(TrunkName::pjsip),
+        status: fields.parse("status")?.unwrap_or_default(),
+        max_usage: fields.whole("maxUsage", 0, i32::MAX as u32)?,
+        campaign: fields.parse("campaignId")?,
+        metadata: fields.object("metadata")?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    Ok(new)
+}
+
+fn sort(query: &mut Fields) -> Result<DidSort, Problem> {
+    match query.text("sort")?.as_deref() {
+        None | Some("number") => Ok(DidSort::Number),
+        Some("usage" | "usageCount") => Ok(DidSort::Usage),
+        Some("created" | "createdAt") => Ok(DidSort::Created),
+        Some(_) => Err(Problem::invalid("sort", "must be number, usage or created")),
+    }
+}
+
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::LeastUsed => "least used",
+        Reason::AreaCode => "least used of the wanted area code",
+        Reason::AreaCodeSpent => "least used; none of the wanted area code can be picked",
+        Reason::Named => "named by the request",
+    }
+}
+
+impl From<InsertError> for Problem {
+    fn from(error: InsertError) -> Self {
+        match error {
+            InsertError::Exists => Self::new(Code::DidExists, "DID already exists").at("number"),
+            InsertError::Store(cause) => Self::store_unavailable(cause),
+        }
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Cursor(_) => {
+                Self::invalid("cursor", "is none that a list with these filters has given")
+            }
+            ListError::Store(cause) => Self::store_unavailable(cause),
+        }
+    }
+}

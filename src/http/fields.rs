@@ -1,0 +1,209 @@
+//! Reading a request's fields one by one, so that every complaint can name its field.
+//!
+//! What is read is taken out; [`Fields::finish`] complains of what nobody asked for. An explicit
+//! `null` is the same as a field left out.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::problem::{Code, Problem};
+
+/// The fields of a JSON body or of a query that are not read yet.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The fields of a JSON body.
+    ///
+    /// # Errors
+    /// 400 when it is no JSON, 422 when it is JSON but no object.
+    pub(super) fn of_json(body: &[u8]) -> Result<Self, Problem> {
+        let value = serde_json::from_slice(body).map_err(|why| {
+            Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}"))
+        })?;
+        match value {
+            Value::Object(fields) => Ok(Self::known(fields)),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
+                Err(Problem::new(Code::InvalidField, "The body must be a JSON object"))
+            }
+        }
+    }
+
+    /// The parameters of a query, given as decoded pairs.
+    ///
+    /// # Errors
+    /// 422 when one is given twice.
+    pub(super) fn of_query(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut fields = Map::new();
+        for (name, value) in pairs {
+            if fields.contains_key(&name) {
+                return Err(Problem::invalid(&name, "is given twice"));
+            }
+            if !value.is_empty() {
+                fields.insert(name, Value::String(value));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    fn known(mut fields: Map<String, Value>) -> Self {
+        fields.retain(|_, value| !value.is_null());
+        Self(fields)
+    }
+
+    /// What makes two requests the same: SHA-256 over the fields, whatever their order and spacing.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        // The map keeps its keys sorted, so equal fields print equally.
+        Sha256::digest(serde_json::to_vec(&self.0).expect("JSON prints")).into()
+    }
+
+    /// Takes a field as it is.
+    pub(super) fn value(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
+    /// Takes a text.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        self.0.remove(name).map(|value| text_of(name, value)).transpose()
+    }
+
+    /// Takes a text that must be there.
+    pub(super) fn need_text(&mut self, name: &str) -> Result<String, Problem> {
+        self.text(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// Takes a text and reads it.
+    pub(super) fn parse<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|why| Problem::invalid(name, why))
+    }
+
+    /// Takes a whole number between `min` and `max`; in a query it is written out.
+    pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
+        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        let number = match &value {
+            Value::Number(number) => number.as_u64(),
+            Value::String(digits) => digits.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        match number.filter(|number| (min..=max).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                Err(Problem::invalid(name, format!("must be a whole number from {min} to {max}")))
+            }
+        }
+    }
+
+    /// Takes a truth; in a query it is `true` or `false`.
+    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Bool(truth)) => Ok(Some(truth)),
+            Some(Value::String(word)) if word == "true" => Ok(Some(true)),
+            Some(Value::String(word)) if word == "false" => Ok(Some(false)),
+            Some(_) => Err(Problem::invalid(name, "must be true or false")),
+        }
+    }
+
+    /// Takes an object.
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object)),
+            Some(_) => Err(Problem::invalid(name, "must be a JSON object")),
+        }
+    }
+
+    /// Complains of a field that nobody read.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let detail = format!("There is no field {name:?} here");
+                Err(Problem::new(Code::UnknownField, detail).at(name))
+            }
+        }
+    }
+}
+
+/// A field that must be there and is not.
+pub(super) fn missing(name: &str) -> Problem {
+    Problem::new(Code::MissingField, format!("{name} is missing")).at(name)
+}
+
+fn text_of(name: &str, value: Value) -> Result<String, Problem> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(Problem::invalid(name, "must be a text"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: &Value) -> Fields {
+        Fields::of_json(value.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_field_nobody_asked_for_is_refused_by_name() {
+        let mut fields = fields(&json!({"to": "+1", "rnigTimeout": 3, "from": null}));
+        fields.text("to").unwrap();
+
+        let problem = fields.finish().unwrap_err();
+
+        assert_eq!(
+            problem,
+            Problem::new(Code::UnknownField, "There is no field \"rnigTimeout\" here")
+                .at("rnigTimeout")
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_names_its_field() {
+        let mut fields = fields(&json!({"to": 5, "maxUsage": -1, "rotate": "yes", "metadata": []}));
+
+        assert_eq!(fields.text("to"), Err(Problem::invalid("to", "must be a text")));
+        assert_eq!(fields.whole("maxUsage", 1, 9).unwrap_err().code(), Code::InvalidField);
+        assert_eq!(fields.truth("rotate").unwrap_err().code(), Code::InvalidField);
+        assert_eq!(fields.object("metadata").unwrap_err().code(), Code::InvalidField);
+    }
+
+    #[test]
+    fn the_same_fields_in_another_order_are_the_same_request() {
+        let one = Fields::of_json(br#"{"a": 1, "b": {"x": 1, "y": 2}, "c": null}"#).unwrap();
+        let same = Fields::of_json(br#"{"b":{"y":2,"x":1},"a":1}"#).unwrap();
+        let other = Fields::of_json(br#"{"b":{"y":2,"x":1},"a":2}"#).unwrap();
+
+        assert_eq!(one.fingerprint(), same.fingerprint());
+        assert_ne!(one.fingerprint(), other.fingerprint());
+    }
+
+    #[test]
+    fn a_query_writes_its_numbers_out_and_gives_each_once() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut query = Fields::of_query(vec![pair("limit", "50"), pair("q", "")]).unwrap();
+
+        assert_eq!(query.whole("limit", 1, 1000), Ok(Some(50)));
+        assert_eq!(query.finish(), Ok(()));
+        let twice = Fields::of_query(vec![pair("limit", "1"), pair("limit", "2")]);
+        assert_eq!(twice, Err(Problem::invalid("limit", "is given twice")));
+    }
+}

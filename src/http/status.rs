@@ -1,0 +1,74 @@
+//! Is it alive, can it place calls, how is it doing.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::Utc;
+
+use super::auth::MayRead;
+use super::view::{CheckView, ChecksView, DidCountsView, ReadyView, StatusView};
+use crate::ami::LineState;
+use crate::app::App;
+use crate::app::status::{self as operation, Readiness};
+
+/// `GET /healthz`: 200 while the process lives.
+pub(super) async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: 200 when the store and Asterisk are up, else 503 naming what is down.
+pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<ReadyView>) {
+    let readiness = operation::readiness(&app).await;
+    let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let view = ReadyView { status: word(&readiness).to_owned(), checks: checks(&readiness) };
+    (code, Json(view))
+}
+
+/// `GET /api/status`
+pub(super) async fn status(MayRead(caller): MayRead, State(app): State<App>) -> Json<StatusView> {
+    let status = operation::status(&app, &caller.tenant).await;
+    Json(StatusView {
+        status: word(&status.readiness).to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: status.started_at,
+        uptime_seconds: (Utc::now() - status.started_at).num_seconds(),
+        store: status.store_kind.to_owned(),
+        checks: checks(&status.readiness),
+        tenant_id: caller.tenant,
+        dids: DidCountsView {
+            total: status.dids.total,
+            active: status.dids.active,
+            spent: status.dids.spent,
+        },
+        calls_in_progress: status.calls_in_progress,
+    })
+}
+
+fn word(readiness: &Readiness) -> &'static str {
+    if readiness.is_ready() { "ready" } else { "unready" }
+}
+
+fn checks(readiness: &Readiness) -> ChecksView {
+    ChecksView {
+        store: match &readiness.store {
+            Ok(()) => up(None),
+            // The cause may name hosts and users; anybody may ask for readiness.
+            Err(_) => down(
+                "it does not answer; check that the database runs and that [store] url names it, \
+                 the log has the cause",
+            ),
+        },
+        asterisk: match &readiness.asterisk {
+            state @ LineState::Up { .. } => up(Some(state.to_string())),
+            LineState::Down { why } => down(&why.to_string()),
+        },
+    }
+}
+
+fn up(detail: Option<String>) -> CheckView {
+    CheckView { status: "up".to_owned(), detail }
+}
+
+fn down(detail: &str) -> CheckView {
+    CheckView { status: "down".to_owned(), detail: Some(detail.to_owned()) }
+}
