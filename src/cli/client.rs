@@ -194,9 +194,8 @@ fn not_there(socket: &Path, error: &io::Error) -> Failure {
     let kind = error.kind();
     if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
         let message = format!("no daemon answers on {place}");
-        Failure::new(UNREACHABLE, message).hint(
-            "start it with `rotary serve`, or name its socket with --socket or ROTARY_SOCKET",
-        )
+        Failure::new(UNREACHABLE, message)
+            .hint("start it with `rotary serve`, or name its socket with --socket or ROTARY_SOCKET")
     } else if kind == io::ErrorKind::PermissionDenied {
         Failure::new(UNREACHABLE, format!("not allowed to use {place}")).hint(
             "run as the daemon's user, or join its group: the socket is open to owner and group",

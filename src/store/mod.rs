@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use secrecy::SecretString;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, SqlitePool};
 use uuid::Uuid;
 
@@ -45,7 +44,6 @@ pub struct Store {
 enum Database {
     Postgres {
         pool: PgPool,
-        options: PgConnectOptions,
     },
     /// SQLite has one writer at a time; to wait for it in our own queue is fairer than its locks.
     Sqlite {
@@ -105,7 +103,7 @@ impl Store {
     /// Closes every connection once what runs on it has ended.
     pub async fn close(&self) {
         match &self.database {
-            Database::Postgres { pool, .. } => pool.close().await,
+            Database::Postgres { pool } => pool.close().await,
             Database::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
@@ -123,14 +121,14 @@ impl Store {
 
     fn reads(&self) -> Pool<'_> {
         match &self.database {
-            Database::Postgres { pool, .. } => Pool::Postgres(pool),
+            Database::Postgres { pool } => Pool::Postgres(pool),
             Database::Sqlite { readers, .. } => Pool::Sqlite(readers),
         }
     }
 
     fn writes(&self) -> Pool<'_> {
         match &self.database {
-            Database::Postgres { pool, .. } => Pool::Postgres(pool),
+            Database::Postgres { pool } => Pool::Postgres(pool),
             Database::Sqlite { writer, .. } => Pool::Sqlite(writer),
         }
     }

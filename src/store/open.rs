@@ -125,7 +125,8 @@ async fn open_postgres(url: &str, settings: &Settings) -> Result<Database, OpenE
     let options: PgConnectOptions =
         url.parse().map_err(|_| OpenError::Address("it cannot be read as one".to_owned()))?;
     let options = options.application_name("rotary").disable_statement_logging();
-    let not_opened = |error: sqlx::Error| postgres_error(&options, &error);
+    let reached = options.clone();
+    let not_opened = |error: sqlx::Error| postgres_error(&reached, &error);
 
     // A lone connection first: a pool would try until its patience ends and then only say so.
     let connecting = PgConnection::connect_with(&options);
@@ -142,8 +143,8 @@ async fn open_postgres(url: &str, settings: &Settings) -> Result<Database, OpenE
     let pool = PgPoolOptions::new()
         .max_connections(settings.connections_max)
         .acquire_timeout(settings.connect_timeout)
-        .connect_lazy_with(options.clone());
-    Ok(Database::Postgres { pool, options })
+        .connect_lazy_with(options);
+    Ok(Database::Postgres { pool })
 }
 
 async fn migrate<C>(
@@ -154,11 +155,12 @@ async fn migrate<C>(
 where
     C: sqlx::migrate::Migrate,
 {
-    migrations.run_direct(None, connection, false).await.map_err(|error| match error {
-        MigrateError::VersionMissing(schema) => OpenError::Newer { schema },
-        MigrateError::Execute(error) => lost(error),
-        other => OpenError::Schema(other),
-    })
+    match migrations.run_direct(None, connection, false).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(schema)) => Err(OpenError::Newer { schema }),
+        Err(MigrateError::Execute(error)) => Err(lost(error)),
+        Err(error) => Err(OpenError::Schema(error)),
+    }
 }
 
 fn postgres_error(options: &PgConnectOptions, error: &sqlx::Error) -> OpenError {

@@ -144,9 +144,7 @@ impl Store {
             calls.iter().map(|call| (call.id().0, call)).collect();
         let calls: Vec<&Call> = latest.into_values().collect();
         match &self.database {
-            Database::Postgres { pool, .. } => {
-                save_to_postgres(&calls).execute(pool).await.map(drop)
-            }
+            Database::Postgres { pool } => save_to_postgres(&calls).execute(pool).await.map(drop),
             Database::Sqlite { writer, .. } => {
                 save_to_sqlite(&calls).execute(writer).await.map(drop)
             }

@@ -108,7 +108,7 @@ impl Store {
         let (chunk, places) = without_repeats(rows);
         let now = stored_time(now);
         let written = match &self.database {
-            Database::Postgres { pool, .. } => {
+            Database::Postgres { pool } => {
                 postgres_query(tenant, &chunk, on_duplicate, now).fetch_all(pool).await
             }
             Database::Sqlite { writer, .. } => {

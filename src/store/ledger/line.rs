@@ -133,11 +133,11 @@ impl Line {
     async fn attempt(&mut self, uses: &Uses) -> Result<Option<Arrived>, sqlx::Error> {
         let turn = self.turn;
         let (taken, row) = match &self.store.database {
-            Database::Postgres { options, .. } => {
+            Database::Postgres { pool } => {
                 // Taken out, so that an attempt cut short leaves no connection in mid-answer.
                 let mut db = match self.connection.take() {
                     Some(connection) => connection,
-                    None => PgConnection::connect_with(options).await?,
+                    None => PgConnection::connect_with(&pool.connect_options()).await?,
                 };
                 if !self.begun {
                     postgres::begin_run(&mut db, turn.writer, turn.run).await?;

@@ -57,7 +57,7 @@ impl Store {
             };
         }
         let taken: Result<Option<u32>, sqlx::Error> = match &self.database {
-            Database::Postgres { pool, .. } => in_transaction!(pool.begin(), save_to_postgres),
+            Database::Postgres { pool } => in_transaction!(pool.begin(), save_to_postgres),
             Database::Sqlite { writer, .. } => {
                 in_transaction!(writer.begin_with("begin immediate"), save_to_sqlite)
             }
