@@ -37,12 +37,22 @@ impl Process {
     }
 
     /// Asks it to end (SIGTERM), and waits until it is gone.
-    pub(crate) async fn stop(mut self) {
-        let Some(pid) = self.0.id() else { return };
+    pub(crate) async fn stop(mut self) -> ExitStatus {
+        self.ask_to_end().await;
+        self.gone().await
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub(crate) async fn ask_to_end(&self) {
+        let pid = self.0.id().expect("it runs");
         let sent = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
         assert!(sent.expect("run sh").success(), "send SIGTERM to {pid}");
+    }
+
+    /// Waits until it is gone.
+    pub(crate) async fn gone(&mut self) -> ExitStatus {
         let ended = timeout(PATIENCE, self.0.wait()).await;
-        ended.expect("end after SIGTERM").expect("wait for the process");
+        ended.expect("the process ends").expect("wait for the process")
     }
 
     /// Ends it as kill -9 does, and waits until it is gone.
