@@ -21,5 +21,6 @@ pub mod http;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod lifecycle;
 pub mod telemetry;

@@ -34,10 +34,12 @@ impl Default for Settings {
 
 /// Starts logging. A second call in one process changes nothing.
 pub fn start(settings: &Settings) -> anyhow::Result<()> {
-    let level: LevelFilter = settings
-        .level
-        .parse()
-        .map_err(|_| anyhow::anyhow!("log.level: {:?} is none of error, warn, info, debug, trace", settings.level))?;
+    let level: LevelFilter = settings.level.parse().map_err(|_| {
+        anyhow::anyhow!(
+            "log.level: {:?} is none of error, warn, info, debug, trace",
+            settings.level
+        )
+    })?;
     let log = fmt().with_max_level(level).with_target(false).with_writer(std::io::stderr);
     // A test starts several daemons in one process; the first one's log serves all.
     let _already_started = match settings.format {

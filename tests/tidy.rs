@@ -78,7 +78,9 @@ fn a_tidy_file_has_no_fault() {
 
 fn faults(tree: &Tree) -> Vec<String> {
     let found = RULES.iter().map(|(says, rule)| (says, rule(tree)));
-    found.flat_map(|(says, places)| places.into_iter().map(move |at| format!("{at} {says}"))).collect()
+    found
+        .flat_map(|(says, places)| places.into_iter().map(move |at| format!("{at} {says}")))
+        .collect()
 }
 
 fn not_below(tree: &Tree) -> Vec<String> {
@@ -177,9 +179,10 @@ fn module_of(path: &Path) -> &str {
 /// grouped `use crate::{..}` yields an empty word and is reported.
 fn used_modules(text: &str) -> impl Iterator<Item = &str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    code_of(text).split("crate::").skip(1).map(move |rest| {
-        rest.split(|c| !is_word(c)).next().unwrap()
-    })
+    code_of(text)
+        .split("crate::")
+        .skip(1)
+        .map(move |rest| rest.split(|c| !is_word(c)).next().unwrap())
 }
 
 /// What comes before the tests, which may use a clock and whatever else they need.

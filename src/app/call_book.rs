@@ -75,7 +75,11 @@ impl CallBook {
 
     /// How many calls are followed.
     pub fn in_progress(&self) -> usize {
-        self.lock().calls.values().filter(|followed| !followed.call.progress.status.is_end()).count()
+        self.lock()
+            .calls
+            .values()
+            .filter(|followed| !followed.call.progress.status.is_end())
+            .count()
     }
 
     /// Every change from now on, announced after it is stored.

@@ -86,7 +86,10 @@ async fn store_changes(app: &App, stop: &CancellationToken) {
             Err(error) => {
                 app.calls.keep_unsaved(&changed);
                 if !failed_before {
-                    warn!(calls = changed.len(), "store the progress of calls, trying again: {error}");
+                    warn!(
+                        calls = changed.len(),
+                        "store the progress of calls, trying again: {error}"
+                    );
                 }
                 failed_before = true;
                 tokio::select! {

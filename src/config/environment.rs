@@ -21,10 +21,8 @@ pub(super) fn overlay(
     for (name, value) in ours.filter(|(name, _)| name.contains("__")) {
         table = with_variable(&table, name, value)?;
     }
-    Sections::deserialize(table).map_err(|why| ConfigError::Value {
-        key: "the configuration".into(),
-        why: why.to_string(),
-    })
+    Sections::deserialize(table)
+        .map_err(|why| ConfigError::Value { key: "the configuration".into(), why: why.to_string() })
 }
 
 /// A variable is text. Where the key wants a number or a truth value, the text is read as one.

@@ -167,7 +167,8 @@ fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
     for (name, section) in &sections.trunks {
         let trunk = section.trunk();
         if let Some(strange) = trunk.unknown_placeholder() {
-            let why = format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");
+            let why =
+                format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");
             return Err(value(format!("trunks.{name}.dial"), why));
         }
         trunks.insert(name.clone(), trunk);

@@ -16,10 +16,11 @@ pub fn state_directory(environment: &Environment) -> PathBuf {
 
 /// The control socket that daemon and command line agree on when neither is told.
 pub fn default_socket() -> PathBuf {
-    let environment = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-        .collect();
+    let environment =
+        ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+            .collect();
     let ours = default_socket_in(&environment);
     // A person at the shell does not have the service's environment.
     let service = PathBuf::from("/run/rotary/control.sock");

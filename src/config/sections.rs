@@ -115,10 +115,8 @@ impl TrunkSection {
 pub(super) fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
-    let invalid = |why: toml::de::Error| ConfigError::Invalid {
-        path: path.to_owned(),
-        why: why.to_string(),
-    };
+    let invalid =
+        |why: toml::de::Error| ConfigError::Invalid { path: path.to_owned(), why: why.to_string() };
     // Read once as sections for the sake of the error, which knows the line only here.
     toml::from_str::<Sections>(&text).map_err(invalid)?;
     toml::from_str(&text).map_err(invalid)

@@ -6,3 +6,4 @@ mod house;
 mod http_api;
 mod import_csv;
 mod real_asterisk;
+mod simulator;
