@@ -186,19 +186,19 @@ async fn a_key_is_printed_alone_and_can_be_revoked() {
     assert_eq!(rotary(socket, &["keys", "revoke", &id]).await.code, 1);
 }
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{} {}", self.out, self.err))
     }
 }
 
-async fn rotary(socket: &Path, args: &[&str]) -> Ran {
+pub(crate) async fn rotary(socket: &Path, args: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_rotary"))
         .env_clear()
         .args(args)

@@ -5,5 +5,6 @@ mod containers;
 mod house;
 mod http_api;
 mod import_csv;
+mod make_call;
 mod real_asterisk;
 mod simulator;
