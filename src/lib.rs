@@ -3,11 +3,11 @@
 //!
 //! Read the modules in this order; each may use only the floors below its own.
 //!
-//! 1. `domain`: what we speak of and how we decide. No I/O, no clock.
-//! 2. `ami`, `store`: one outside system each; they do not know each other.
-//! 3. `app`: what Rotary can do, one file per operation.
-//! 4. `http`: the door by which a request comes in.
-//! 5. `config`, `daemon`, `lifecycle`, `telemetry`, `cli`, `demo`: the house, which wires it all.
+//! 1. [`domain`]: what we speak of and how we decide. No I/O, no clock.
+//! 2. [`ami`], [`store`]: one outside system each; they do not know each other.
+//! 3. [`app`]: what Rotary can do, one file per operation.
+//! 4. [`http`]: the door by which a request comes in.
+//! 5. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`]: the house, which wires it all.
 
 pub mod domain;
 

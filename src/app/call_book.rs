@@ -188,3 +188,6 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 
 mod command_line;
 mod containers;
-mod house;
-mod http_api;
 mod import_csv;
 mod make_call;
+mod postgres;
 mod real_asterisk;
 mod simulator;
+mod store;

@@ -18,7 +18,7 @@ mod tests;
 
 use hashbrown::HashMap;
 
-use self::pool::{NO_LIMIT, NameKey, OrderKey, Place, Pool, Slot};
+use self::pool::{NO_LIMIT, NameKey, OrderKey, Place, Pool, Slot, Way};
 use super::did::{DidId, DidState, DidStatus, TrunkName};
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
@@ -119,11 +119,10 @@ impl RotationIndex {
             number: state.number,
             area_code: state.area_code,
             campaign: state.campaign.as_ref().map(|campaign| self.campaigns.key_of(campaign)),
-            trunk: self.trunks.key_of(&state.trunk),
             counted: state.usage_count,
             pending: 0,
             max_usage: state.max_usage.unwrap_or(NO_LIMIT),
-            status: Some(state.status),
+            way: Way::new(self.trunks.key_of(&state.trunk), Some(state.status)),
         };
         if let Some(pool) = self.pools.get_mut(&state.tenant) {
             pool.upsert(slot);
@@ -234,7 +233,7 @@ fn pick_of(slot: &Slot, trunks: &Names<TrunkName>, tenant: &TenantId, reason: Re
         tenant: tenant.clone(),
         did: slot.id,
         number: slot.number,
-        trunk: trunks.name_of(slot.trunk).clone(),
+        trunk: trunks.name_of(slot.way.trunk()).clone(),
         reason,
     }
 }

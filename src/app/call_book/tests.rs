@@ -1,0 +1,156 @@
+//! Stories of calls in the book: what is stored when, and what a look at Asterisk's list ends.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::call::{CallRequest, CallStatus, Destination};
+use crate::domain::did::{DidId, TrunkName};
+use crate::domain::tenant::TenantId;
+
+const BUSY: Report = Report::HungUp { cause: 17, sip_code: None };
+
+#[test]
+fn a_report_that_comes_before_the_answer_to_the_originate_is_not_lost() {
+    let (book, id) = book_with_a_call();
+
+    book.handle_reports(vec![(id, Report::Ringing)], at(1));
+
+    let call = book.placed(id, at(2)).unwrap();
+    assert_eq!(call.progress.status, CallStatus::Ringing);
+}
+
+#[test]
+fn a_change_is_announced_only_once_it_is_stored() {
+    let (book, id) = book_with_a_call();
+    let mut listener = book.listen();
+
+    book.handle_reports(vec![(id, Report::Ringing)], at(1));
+    let changed = book.unsaved(10);
+    assert!(listener.try_recv().is_err());
+    book.saved(changed);
+
+    assert_eq!(listener.try_recv().unwrap().progress.status, CallStatus::Ringing);
+}
+
+#[test]
+fn a_call_leaves_the_book_when_its_end_is_stored() {
+    let (book, id) = book_with_a_call();
+
+    book.handle_reports(vec![(id, BUSY)], at(1));
+    assert_eq!(book.in_progress(), 0);
+    let changed = book.unsaved(10);
+    assert!(book.placed(id, at(1)).is_some());
+    book.saved(changed);
+
+    assert_eq!(book.placed(id, at(1)), None);
+}
+
+#[test]
+fn what_could_not_be_stored_is_tried_again_as_it_then_is() {
+    let (book, id) = book_with_a_call();
+
+    book.handle_reports(vec![(id, Report::Ringing)], at(1));
+    let changed = book.unsaved(10);
+    book.handle_reports(vec![(id, Report::Answered)], at(2));
+    book.keep_unsaved(&changed);
+
+    let again = book.unsaved(10);
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].progress.status, CallStatus::InProgress);
+    assert!(book.unsaved(10).is_empty());
+}
+
+#[test]
+fn a_call_that_moved_while_it_was_stored_stays_to_be_stored_again() {
+    let (book, id) = book_with_a_call();
+
+    book.handle_reports(vec![(id, Report::Answered)], at(1));
+    let changed = book.unsaved(10);
+    book.handle_reports(vec![(id, Report::HungUp { cause: 16, sip_code: None })], at(2));
+    book.saved(changed);
+
+    let again = book.unsaved(10);
+    assert_eq!(again[0].progress.status, CallStatus::Completed);
+}
+
+#[test]
+fn a_call_that_asterisk_no_longer_has_ends_a_moment_later() {
+    let (book, id) = book_with_a_call();
+    book.placed(id, at(0));
+
+    assert_eq!(book.handle_list(&HashSet::new(), at(10)), 1);
+
+    assert_eq!(book.next_timeout(), Some(at(12)));
+    book.handle_timeouts(at(11));
+    assert_eq!(book.in_progress(), 1);
+    book.handle_timeouts(at(12));
+    assert_eq!(book.in_progress(), 0);
+    assert_eq!(book.next_timeout(), None);
+    assert_eq!(book.unsaved(10)[0].progress.status, CallStatus::Failed);
+}
+
+#[test]
+fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
+    let (book, listed) = book_with_a_call();
+    let [on_its_way, just_placed] = [2, 3].map(|n| follow(&book, n));
+    book.placed(listed, at(0));
+    book.placed(just_placed, at(9));
+
+    assert_eq!(book.handle_list(&HashSet::from([listed]), at(10)), 0);
+
+    assert_eq!(book.next_timeout(), None);
+    assert!(book.placed(on_its_way, at(11)).is_some());
+}
+
+#[test]
+fn a_call_of_an_earlier_run_is_looked_for() {
+    let book = CallBook::default();
+    book.resume(call(1));
+
+    assert_eq!(book.handle_list(&HashSet::new(), at(10)), 1);
+}
+
+#[test]
+fn reports_of_calls_that_are_not_ours_are_dropped() {
+    let (book, _) = book_with_a_call();
+
+    book.handle_reports(vec![(CallId(Uuid::from_u128(99)), BUSY)], at(1));
+
+    assert!(book.unsaved(10).is_empty());
+}
+
+fn book_with_a_call() -> (CallBook, CallId) {
+    let book = CallBook::default();
+    let id = follow(&book, 1);
+    (book, id)
+}
+
+fn follow(book: &CallBook, id: u128) -> CallId {
+    book.follow(call(id));
+    CallId(Uuid::from_u128(id))
+}
+
+fn call(id: u128) -> Call {
+    let request = CallRequest {
+        id: CallId(Uuid::from_u128(id)),
+        tenant: TenantId::default_tenant(),
+        to: "+14155550123".parse().unwrap(),
+        did: DidId(Uuid::nil()),
+        from: "+14045556789".parse().unwrap(),
+        trunk: TrunkName::pjsip(),
+        campaign: None,
+        destination: Destination::Application { application: "Echo".into(), data: String::new() },
+        variables: Vec::new(),
+        caller_name: None,
+        ring_timeout_seconds: 30,
+        callback_url: None,
+        journey: None,
+        created_at: at(0),
+    };
+    Call::initiated(request, at(0))
+}
+
+/// Seconds into the story.
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second)
+}
