@@ -1,7 +1,5 @@
 //! The command line against a daemon, and against what is none.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::path::Path;
 use std::process::Stdio;
 

@@ -1,7 +1,5 @@
 //! A daemon in this process, with SQLite in a directory of its own, alone or with a simulated Asterisk.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::net::TcpListener;
 
 use axum::body::Body;

@@ -1,7 +1,5 @@
 //! The HTTP API as its callers see it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use axum::body::{Body, Bytes};
 use serde_json::{Value, json};
 

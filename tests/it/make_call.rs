@@ -1,7 +1,5 @@
 //! MAKE_CALL over the API and the command line, on a simulated Asterisk.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use serde_json::{Value, json};
 
 use crate::command_line::rotary;
