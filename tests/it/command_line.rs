@@ -146,7 +146,7 @@ async fn a_long_file_is_streamed_and_a_wrong_one_refused_whole() {
     let missing = rotary(socket, &["dids", "import", "/nowhere.csv"]).await;
     let imported = rotary(socket, &["dids", "import", &long, "--json"]).await;
 
-    assert_ne!(refused.code, 0);
+    assert_eq!(refused.code, 1);
     assert!(refused.err.contains("no column is named \"number\""), "{}", refused.err);
     assert_eq!(missing.code, 1);
     assert!(missing.err.contains("/nowhere.csv: No such file"), "{}", missing.err);
