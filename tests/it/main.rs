@@ -9,6 +9,7 @@ mod end_to_end;
 mod house;
 mod http_api;
 mod import_csv;
+mod make_call;
 mod ports;
 mod postgres;
 mod process;
