@@ -1,17 +1,20 @@
-//! A daemon in this process, with SQLite in a directory of its own and no Asterisk to talk to.
-
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! A daemon in this process, with SQLite in a directory of its own, alone or with a simulated Asterisk.
 
 use std::net::TcpListener;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use rotary::ami::LineState;
 use rotary::config;
 use rotary::daemon::{self, Running};
+use rotary::demo::callee::Pace;
+use rotary::demo::{self, Control, Simulated};
 use rotary::http::auth::Door;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// A daemon that is up.
@@ -42,14 +45,28 @@ impl House {
         Self::open_beside(folder, &nobody.to_string()).await
     }
 
-    /// Starts it beside this Asterisk.
-    pub(crate) async fn open_beside(folder: TempDir, asterisk: &str) -> Self {
+    /// Starts it beside a simulated Asterisk whose callees do all at once, and waits for the line.
+    pub(crate) async fn open_with_asterisk() -> (Self, Control) {
+        let settings = demo::Settings { pace: Pace::INSTANT, ..demo::Settings::default() };
+        let asterisk = Simulated::bind(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+        let (address, control) = (asterisk.address().to_string(), asterisk.control());
+        let tasks = TaskTracker::new();
+        tasks.spawn(asterisk.run(tasks.clone(), CancellationToken::new()));
+        let house = Self::open_beside(tempfile::tempdir().unwrap(), &address).await;
+
+        let mut states = house.running.app.ami.states();
+        states.wait_for(|state| matches!(state, LineState::Up { .. })).await.unwrap();
+        (house, control)
+    }
+
+    async fn open_beside(folder: TempDir, asterisk: &str) -> Self {
         let place = folder.path().to_str().unwrap();
         let environment = [
             ("STATE_DIRECTORY", place),
             ("RUNTIME_DIRECTORY", place),
             ("ROTARY_HTTP__LISTEN", "127.0.0.1:0"),
             ("ROTARY_ASTERISK__ADDRESS", asterisk),
+            ("ROTARY_ASTERISK__SECRET", "s3cret"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = config::read(None, &environment.into_iter().collect()).unwrap();

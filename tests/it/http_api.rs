@@ -1,7 +1,5 @@
 //! The HTTP API as its callers see it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use axum::body::{Body, Bytes};
 use serde_json::{Value, json};
 
@@ -250,6 +248,7 @@ async fn what_is_not_there_is_a_problem_too() {
     let nowhere = house.ask(Ask::get("/api/nowhere").header("x-request-id", "trace-7")).await;
     let never = house.ask(Ask::delete("/api/calls")).await;
     let no_call = house.ask(Ask::get("/api/calls/0192f0c1-3b7e-7a10-8000-000000000001")).await;
+    let no_text = house.ask(Ask::get("/api/asterisk-dids/%ff")).await;
     let no_id = house.ask(Ask::get("/api/calls/1")).await;
 
     assert_eq!(nowhere.problem(), (404, "route_not_found"));
@@ -257,6 +256,7 @@ async fn what_is_not_there_is_a_problem_too() {
     assert_eq!(never.problem(), (405, "method_not_allowed"));
     assert_eq!(never.headers["allow"], "GET,HEAD,POST");
     assert_eq!(no_call.problem(), (404, "call_not_found"));
+    assert_eq!(no_text.problem(), (404, "route_not_found"));
     assert_eq!(no_id.problem(), (404, "call_not_found"));
 }
 
