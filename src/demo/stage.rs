@@ -14,6 +14,7 @@ use crate::ami::LineState;
 use crate::cli::client::Client;
 use crate::config::{self, Environment};
 use crate::daemon::{self, Running};
+use crate::lifecycle::Lifecycle;
 
 use super::asterisk::Simulated;
 use super::settings::Settings;
@@ -31,6 +32,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Everything that is there for the time of the demo.
 pub(super) struct Stage {
     running: Running,
+    /// The simulated Asterisk's task. It stops last, so that the line to it can say goodbye.
+    backdrop: Lifecycle,
     /// Asks the daemon over its control socket, as the command line does.
     pub(super) client: Client,
     /// Where the simulated Asterisk listens.
@@ -55,11 +58,12 @@ impl Stage {
 
         let config = config::read(None, &environment(&directory.0, asterisk, &secret))?;
         let running = daemon::start(config).await?;
-        let wires = &running.lifecycle.wires;
-        wires.spawn("simulated Asterisk", |stop| simulated.run(wires.tasks(), stop));
+        let backdrop = Lifecycle::default();
+        let lines = backdrop.wires.tasks();
+        backdrop.wires.spawn("simulated Asterisk", |stop| simulated.run(lines, stop));
 
         let client = Client::new(running.socket.clone(), None);
-        let stage = Self { running, client, asterisk, directory };
+        let stage = Self { running, backdrop, client, asterisk, directory };
         stage.wait_for_asterisk().await?;
         Ok(stage)
     }
@@ -81,12 +85,15 @@ impl Stage {
 
     /// Stays until a signal ends it or a part dies, and takes everything away.
     pub(super) async fn stay(self) -> anyhow::Result<ExitCode> {
-        self.running.lifecycle.run(STOP_PATIENCE).await
+        let code = self.running.lifecycle.run(STOP_PATIENCE).await;
+        self.backdrop.stop(STOP_PATIENCE).await;
+        code
     }
 
     /// Takes everything away.
     pub(super) async fn strike(self) {
         self.running.lifecycle.stop(STOP_PATIENCE).await;
+        self.backdrop.stop(STOP_PATIENCE).await;
     }
 
     async fn wait_for_asterisk(&self) -> anyhow::Result<()> {

@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::manager::Manager;
-use super::ports::Ports;
-use super::process::Process;
-use super::wait::until;
+use crate::ports::Ports;
+use crate::process::Process;
+use crate::wait::until;
 
 /// Which Asterisk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
