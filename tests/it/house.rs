@@ -1,6 +1,7 @@
 //! A daemon in this process, with SQLite in a directory of its own, alone or with a simulated Asterisk.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -71,6 +72,11 @@ impl House {
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = config::read(None, &environment.into_iter().collect()).unwrap();
         Self { running: daemon::start(config).await.unwrap(), folder }
+    }
+
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn close(self) {
+        self.running.lifecycle.stop(Duration::from_secs(60)).await;
     }
 
     /// A file in the daemon's directory.
