@@ -7,7 +7,7 @@
 //! 2. [`ami`], [`store`]: one outside system each; they do not know each other.
 //! 3. [`app`]: what Rotary can do, one file per operation.
 //! 4. [`http`]: the door by which a request comes in.
-//! 5. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`]: the house, which wires it all.
+//! 5. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`demo`]: the house, which wires it all.
 
 pub mod domain;
 
@@ -21,5 +21,6 @@ pub mod http;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod lifecycle;
 pub mod telemetry;

@@ -189,3 +189,6 @@ fn at_most(field: &str, value: &str, max: usize) -> Result<(), InvalidHeader> {
     let why = "is longer than Asterisk keeps";
     if value.len() > max { Err(InvalidHeader { field: field.to_owned(), why }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,23 +141,34 @@ impl Codec {
 impl Scan {
     /// Goes on to the message's end, or to the end of the buffer.
     fn find_end(&mut self, buffer: &[u8], max: usize) -> Found {
-        let from = self.next;
-        for at in memchr::memchr_iter(b'\n', &buffer[from..]).map(|feed| from + feed) {
+        // What nearly every line is: it ends as those before it, is not empty and no raw output.
+        let mut plain = self.is_plain();
+        for at in LineFeeds::new(buffer, self.next) {
             if at >= max {
                 self.next = at;
                 return Found::TooLong;
+            }
+            if plain && at > self.segment + 1 && buffer[at - 1] == b'\r' {
+                self.ends.push(offset(at + 1));
+                self.after_crlf = true;
+                self.segment = at + 1;
+                continue;
             }
             if self.ends_at(buffer, at) {
                 self.next = at + 1;
                 return Found::End;
             }
+            plain = self.is_plain();
         }
         self.next = buffer.len();
         if buffer.len() > max { Found::TooLong } else { Found::Nothing }
     }
 
+    fn is_plain(&self) -> bool {
+        self.ending == Ending::CrLf && !self.raw && !self.skipping
+    }
+
     /// Takes in the line feed at `at`; whether the message ends with it.
-    #[inline]
     fn ends_at(&mut self, buffer: &[u8], at: usize) -> bool {
         let segment = &buffer[self.segment..at];
         let crlf = segment.last() == Some(&b'\r');
@@ -200,6 +211,64 @@ impl Scan {
         self.segment = self.segment.saturating_sub(drop);
         buffer.advance(drop);
         self.next = buffer.len();
+    }
+}
+
+/// Where the line feeds of a buffer are. Eight bytes at a time: lines are short, so that a call to
+/// `memchr` for each costs more, above all at the end of a small read.
+struct LineFeeds<'a> {
+    buffer: &'a [u8],
+    /// Where the word begins that `hits` tells of.
+    word: usize,
+    /// Where the next word begins.
+    next: usize,
+    /// The highest bit of every byte that is a line feed.
+    hits: u64,
+}
+
+impl<'a> LineFeeds<'a> {
+    #[inline]
+    fn new(buffer: &'a [u8], from: usize) -> Self {
+        Self { buffer, word: from, next: from, hits: 0 }
+    }
+
+    /// Eight bytes from `self.next`; zeroes behind the end.
+    #[inline]
+    fn load(&self) -> u64 {
+        let Self { buffer, next, .. } = *self;
+        if let Some(word) = buffer[next..].first_chunk::<8>() {
+            return u64::from_le_bytes(*word);
+        }
+        let left = buffer.len() - next;
+        if let Some(word) = buffer.last_chunk::<8>() {
+            return u64::from_le_bytes(*word) >> (8 * (8 - left));
+        }
+        let mut word = [0; 8];
+        word[..left].copy_from_slice(&buffer[next..]);
+        u64::from_le_bytes(word)
+    }
+}
+
+impl Iterator for LineFeeds<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const LOW: u64 = 0x7f * ONES;
+        while self.hits == 0 {
+            if self.next >= self.buffer.len() {
+                return None;
+            }
+            // A byte becomes zero if it is a line feed; then its highest bit, and only then, is set.
+            let zeroes = self.load() ^ (ONES * u64::from(b'\n'));
+            self.hits = !(((zeroes & LOW) + LOW) | zeroes | LOW);
+            self.word = self.next;
+            self.next += 8;
+        }
+        let at = self.word + self.hits.trailing_zeros() as usize / 8;
+        self.hits &= self.hits - 1;
+        Some(at)
     }
 }
 

@@ -205,3 +205,6 @@ impl fmt::Display for LineState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

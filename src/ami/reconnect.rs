@@ -170,3 +170,21 @@ impl Backoff {
         self.failures = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_begin_again_after_a_stable_line() {
+        let mut backoff = Backoff::new(&Settings::default());
+
+        let waits: Vec<_> = (0..12).map(|_| backoff.next(1.0)).collect();
+        assert_eq!(waits[..3], [100, 200, 400].map(Duration::from_millis));
+        assert_eq!(waits[11], Duration::from_secs(30));
+        assert!((0..100).all(|_| backoff.next(1.0) == Duration::from_secs(30)));
+
+        backoff.reset();
+        assert_eq!(backoff.next(0.0), Duration::from_millis(50));
+    }
+}

@@ -165,3 +165,6 @@ fn kind_bit(report: Report) -> u8 {
         Report::HungUp { .. } => 8,
     }
 }
+
+#[cfg(test)]
+mod tests;

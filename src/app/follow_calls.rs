@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::App;
-use crate::ami::{AmiError, Channel, DownReason, LineState, Reports};
+use crate::ami::{AmiError, Channel, LineState, Reports};
 use crate::domain::call::{Call, CallId};
 
 /// The most calls stored in one statement.
@@ -29,7 +29,6 @@ pub async fn follow_calls(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut line = app.ami.states();
-    let mut told = None;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -38,15 +37,7 @@ pub async fn follow_calls(
             () = stop.cancelled() => break,
             Some(batch) = reports.next() => app.calls.handle_reports(batch, Utc::now()),
             () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(Utc::now()),
-            Ok(()) = line.changed() => {
-                let state = line.borrow_and_update().clone();
-                if told.replace(state.to_string()).as_deref() != Some(&state.to_string()) {
-                    log_line(&state);
-                }
-                if is_up(&state) {
-                    compare(&app).await;
-                }
-            }
+            Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) { compare(&app).await },
             _ = look.tick() => if app.calls.has_overdue(Utc::now()) { compare(&app).await },
         }
         store_changes(&app, &stop).await;
@@ -114,15 +105,6 @@ fn log(call: &Call) {
     let (progress, id) = (&call.progress, call.id());
     let cause = progress.cause.map(|cause| cause.0);
     info!(call.id = %id, trunk = %call.request.trunk, cause, "call {}", progress.status);
-}
-
-/// A line that stays down for the same reason is logged once.
-fn log_line(state: &LineState) {
-    match state {
-        LineState::Up { .. } => info!("Asterisk: {state}"),
-        LineState::Down { why: DownReason::Connecting | DownReason::Stopped } => {}
-        LineState::Down { .. } => warn!("Asterisk: {state}"),
-    }
 }
 
 fn is_up(state: &LineState) -> bool {

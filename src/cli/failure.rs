@@ -44,8 +44,8 @@ impl Failure {
 
     /// A request the daemon refused.
     pub fn refused(problem: &ProblemBody) -> Self {
-        let usage = problem.status == 422 && problem.field.is_some();
-        let code = if usage { USAGE } else { PROBLEM };
+        let argument = ["invalid_field", "missing_field", "unknown_field", "invalid_phone_number"];
+        let code = if argument.contains(&problem.code.as_str()) { USAGE } else { PROBLEM };
         Self { code, message: problem.detail.clone(), hint: hint_for(&problem.code) }
     }
 }
@@ -67,8 +67,7 @@ fn hint_for(code: &str) -> Option<String> {
              bring some in with `rotary dids import FILE`"
         }
         "asterisk_unavailable" => {
-            "`rotary status` shows the line; check [asterisk] in the configuration (`rotary config`) \
-             and manager.conf on Asterisk's side"
+            "`rotary status` shows whether the line is up, `rotary config` where it should go"
         }
         "originate_refused" => {
             "the manager user needs `write = originate`; `asterisk -rx 'manager show user rotary'` \

@@ -1,21 +1,26 @@
 //! The commands that run the house itself instead of asking a daemon.
 
+use std::process::ExitCode;
+
 use super::failure::{BAD_CONFIGURATION, Failure, PROBLEM};
 use super::output::Output;
 use super::{DemoArgs, ServeArgs};
 use crate::config::{self, Config};
 use crate::daemon;
+use crate::demo::{self, Afterwards};
 use crate::telemetry;
 
 /// `rotary serve`
 pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = load(args)?;
     telemetry::start(&config.log).map_err(|why| Failure::new(BAD_CONFIGURATION, why))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let code = runtime
-        .block_on(daemon::serve(config))
-        .map_err(|why| Failure::new(PROBLEM, format!("{why:#}")))?;
-    if code == std::process::ExitCode::SUCCESS { Ok(()) } else { Err(Failure::told()) }
+    run(daemon::serve(config))
+}
+
+/// `rotary demo`
+pub(super) fn demo(args: &DemoArgs, output: &mut Output<'_>) -> Result<(), Failure> {
+    let afterwards = if args.once { Afterwards::Leave } else { Afterwards::Stay };
+    run(demo::run(afterwards, output.writer()))
 }
 
 /// `rotary config`
@@ -24,8 +29,13 @@ pub(super) fn config(args: &ServeArgs, output: &mut Output<'_>) -> Result<(), Fa
     Ok(output.line(config.print().trim_end())?)
 }
 
-pub(super) fn demo(_: &DemoArgs) -> Result<(), Failure> {
-    Ok(())
+fn run(house: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match runtime.block_on(house) {
+        Ok(ExitCode::SUCCESS) => Ok(()),
+        Ok(_) => Err(Failure::told()),
+        Err(why) => Err(Failure::new(PROBLEM, format!("{why:#}"))),
+    }
 }
 
 fn load(args: &ServeArgs) -> Result<Config, Failure> {

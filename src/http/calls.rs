@@ -1,7 +1,7 @@
 //! `/api/calls`: place a call, list calls, look at one.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use super::call_request::{journey_node, make_call as read_make_call};
 use super::dids::none_available;
 use super::fields::Fields;
 use super::problem::{Code, Problem};
-use super::request::{JsonBody, QueryString, page_limit};
+use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{CallView, PageView};
 use crate::app::App;
 use crate::app::find_calls::{self, Until};
@@ -72,7 +72,7 @@ pub(super) async fn list(
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
 ) -> Result<Json<CallView>, Problem> {
     let not_found = || Problem::new(Code::CallNotFound, format!("Call not found: {id}"));
     let call_id = id.parse::<Uuid>().map(CallId).map_err(|_| not_found())?;

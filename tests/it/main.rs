@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod command_line;
 mod containers;
+mod demo;
 mod end_to_end;
+mod house;
+mod http_api;
 mod import_csv;
+mod make_call;
 mod ports;
 mod postgres;
 mod process;
 mod real_asterisk;
 mod rotary;
+mod simulator;
 mod store;
 mod wait;

@@ -54,6 +54,11 @@ impl Postgres {
         format!("postgres://rotary@localhost/postgres?host={}", self.directory.path().display())
     }
 
+    /// The directory its socket is in.
+    pub(crate) fn socket(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Starts the server again and waits until it answers.
     pub(crate) fn start(&mut self) {
         assert!(self.server.is_none(), "it runs");
@@ -65,6 +70,9 @@ impl Postgres {
             .arg("-k")
             .arg(self.directory.path())
             .args(["-c", "listen_addresses=", "-c", "shared_buffers=64MB", "-c", fsync])
+            // Before it recovers, the server makes all its files durable; one call is quicker
+            // than one a file.
+            .args(["-c", "recovery_init_sync_method=syncfs"])
             .args(["-c", "log_min_messages=log", "-c", "log_min_error_statement=panic"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -176,6 +176,15 @@ fn a_message_over_the_bound_fails_alone() {
 }
 
 #[test]
+fn what_is_left_of_a_skipped_line_begins_no_raw_output() {
+    let stream = b"xxxxxxxxResponse: Follows\r\n\r\nEvent: B\r\n\r\n";
+    for step in [1, 3, 100] {
+        let found = decode(Codec::server().with_max_frame(12), stream, step);
+        assert!(matches!(&found[1], Incoming::Frame(frame) if frame.is_event("B")), "{step}");
+    }
+}
+
+#[test]
 fn an_endless_line_takes_no_memory() {
     let mut codec = Codec::server().with_max_frame(1000);
     let mut buffer = BytesMut::new();

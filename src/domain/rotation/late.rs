@@ -3,8 +3,9 @@
 //! Not `BinaryHeap`: an entry compares by the id of its slot, and holding ids here would make it
 //! three times the size.
 
+use std::cmp::Ordering;
+
 use super::pool::{Place, View};
-use crate::domain::did::DidId;
 
 /// A place and the usage it was put down for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +21,13 @@ pub(super) struct Late {
 }
 
 impl Entry {
-    /// What entries are ordered by.
-    pub(super) fn rank(self, view: View<'_>) -> (u32, DidId) {
-        (self.level, view.id(self.place))
+    /// By usage, then by id; ids are looked up only for equal levels.
+    pub(super) fn before(self, other: Self, view: View<'_>) -> bool {
+        match self.level.cmp(&other.level) {
+            Ordering::Less => true,
+            Ordering::Equal => view.id(self.place) < view.id(other.place),
+            Ordering::Greater => false,
+        }
     }
 }
 
@@ -40,7 +45,7 @@ impl Late {
         self.heap.push(entry);
         while hole > 0 {
             let parent = (hole - 1) / 2;
-            if !before(entry, self.heap[parent], view) {
+            if !entry.before(self.heap[parent], view) {
                 break;
             }
             self.heap[hole] = self.heap[parent];
@@ -57,7 +62,7 @@ impl Late {
         }
         let mut hole = 0;
         while let Some(child) = self.lesser_child(hole, view) {
-            if !before(self.heap[child], entry, view) {
+            if !self.heap[child].before(entry, view) {
                 break;
             }
             self.heap[hole] = self.heap[child];
@@ -73,17 +78,8 @@ impl Late {
         let left = 2 * parent + 1;
         let right = left + 1;
         match (self.heap.get(left), self.heap.get(right)) {
-            (Some(one), Some(other)) if before(*other, *one, view) => Some(right),
+            (Some(one), Some(other)) if other.before(*one, view) => Some(right),
             (one, _) => one.map(|_| left),
         }
-    }
-}
-
-/// Ids are looked up only for equal levels.
-fn before(one: Entry, other: Entry, view: View<'_>) -> bool {
-    match one.level.cmp(&other.level) {
-        std::cmp::Ordering::Less => true,
-        std::cmp::Ordering::Equal => view.id(one.place) < view.id(other.place),
-        std::cmp::Ordering::Greater => false,
     }
 }

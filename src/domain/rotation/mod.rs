@@ -18,7 +18,7 @@ mod tests;
 
 use hashbrown::HashMap;
 
-use self::pool::{NO_LIMIT, NameKey, OrderKey, Place, Pool, Slot};
+use self::pool::{NO_LIMIT, NameKey, OrderKey, Place, Pool, Slot, Way};
 use super::did::{DidId, DidState, DidStatus, TrunkName};
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
@@ -119,11 +119,10 @@ impl RotationIndex {
             number: state.number,
             area_code: state.area_code,
             campaign: state.campaign.as_ref().map(|campaign| self.campaigns.key_of(campaign)),
-            trunk: self.trunks.key_of(&state.trunk),
             counted: state.usage_count,
             pending: 0,
             max_usage: state.max_usage.unwrap_or(NO_LIMIT),
-            status: Some(state.status),
+            way: Way::new(self.trunks.key_of(&state.trunk), Some(state.status)),
         };
         if let Some(pool) = self.pools.get_mut(&state.tenant) {
             pool.upsert(slot);
@@ -163,12 +162,15 @@ impl RotationIndex {
         Some((pool.slot(place).id, reason))
     }
 
-    /// The store has counted the use: `usage_count` is what it holds now.
+    /// The store has counted the use: `usage_count` is what it held then.
+    ///
+    /// Uses counted together are settled in any order, so a count below one already known is an
+    /// older truth and does not replace it.
     pub fn settle(&mut self, pick: &Pick, usage_count: u32) {
         if let Some(pool) = self.pools.get_mut(&pick.tenant) {
             pool.change(pick.did, |slot| {
                 slot.pending = slot.pending.saturating_sub(1);
-                slot.counted = usage_count;
+                slot.counted = slot.counted.max(usage_count);
             });
         }
     }
@@ -234,7 +236,7 @@ fn pick_of(slot: &Slot, trunks: &Names<TrunkName>, tenant: &TenantId, reason: Re
         tenant: tenant.clone(),
         did: slot.id,
         number: slot.number,
-        trunk: trunks.name_of(slot.trunk).clone(),
+        trunk: trunks.name_of(slot.way.trunk()).clone(),
         reason,
     }
 }

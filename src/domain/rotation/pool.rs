@@ -17,6 +17,10 @@ use crate::domain::number::{AreaCode, E164};
 /// Where a slot is in its pool's table. Ids would do too, at four times the size.
 pub(super) type Place = u32;
 
+/// Up to here a pool keeps no orders by area code and campaign: looking at all its slots is as fast,
+/// and ten thousand small tenants would pay more for the orders than for their DIDs.
+const SMALL: usize = 128;
+
 /// A limit that no count reaches.
 pub(super) const NO_LIMIT: u32 = u32::MAX;
 
@@ -41,16 +45,20 @@ pub(super) struct Slot {
     pub(super) number: E164,
     pub(super) area_code: Option<AreaCode>,
     pub(super) campaign: Option<NameKey>,
-    pub(super) trunk: NameKey,
     /// Uses the store has counted.
     pub(super) counted: u32,
     /// Picks whose fate in the store is not known yet.
     pub(super) pending: u32,
     /// [`NO_LIMIT`] where there is none.
     pub(super) max_usage: u32,
-    /// None once deleted: the slot stays until the table is rebuilt.
-    pub(super) status: Option<DidStatus>,
+    /// The trunk and the status, which is none once the DID is deleted: the slot stays until the
+    /// table is rebuilt.
+    pub(super) way: Way,
 }
+
+/// A trunk's name and a status in four bytes, which brings a slot to 48.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way(u32);
 
 /// One tenant's DIDs.
 #[derive(Debug, Default)]
@@ -59,7 +67,7 @@ pub(super) struct Pool {
     by_id: HashTable<Place>,
     hasher: DefaultHashBuilder,
     all: Order,
-    /// Every order but `all`; none of them empty of entries.
+    /// Every order but `all`; none of them empty of entries. Only in a pool that is not small.
     filtered: HashMap<OrderKey, Order>,
     summary: Summary,
 }
@@ -79,6 +87,39 @@ impl NameKey {
 
     pub(super) fn place(self) -> usize {
         self.0.get() as usize - 1
+    }
+}
+
+impl Way {
+    const STATUSES: [Option<DidStatus>; 5] = [
+        None,
+        Some(DidStatus::Active),
+        Some(DidStatus::Available),
+        Some(DidStatus::Inactive),
+        Some(DidStatus::Suspended),
+    ];
+
+    pub(super) fn new(trunk: NameKey, status: Option<DidStatus>) -> Self {
+        let status = Self::STATUSES.iter().position(|other| *other == status);
+        let status = status.expect("every status is in the table") as u32;
+        assert!(trunk.0.get() < 1 << 29, "half a billion names of trunks do not fit in memory");
+        Self(trunk.0.get() << 3 | status)
+    }
+
+    pub(super) fn trunk(self) -> NameKey {
+        NameKey(NonZeroU32::new(self.0 >> 3).expect("made of a key, which is not zero"))
+    }
+
+    pub(super) fn status(self) -> Option<DidStatus> {
+        Self::STATUSES[(self.0 & 7) as usize]
+    }
+
+    fn is_active(self) -> bool {
+        self.0 & 7 == 1
+    }
+
+    fn deleted(self) -> Self {
+        Self(self.0 & !7)
     }
 }
 
@@ -107,7 +148,7 @@ impl Slot {
     }
 
     fn is_active(&self) -> bool {
-        self.status == Some(DidStatus::Active)
+        self.way.is_active()
     }
 
     fn is_spent(&self) -> bool {
@@ -150,7 +191,7 @@ impl Pool {
             found.remove();
         }
         let before = self.slots[place as usize].clone();
-        self.change_at(place, |slot| slot.status = None);
+        self.change_at(place, |slot| slot.way = slot.way.deleted());
         self.leave(place, &before);
         let dead = self.slots.len() - self.summary.total;
         if dead > DEAD_MAX && dead > self.summary.total {
@@ -166,6 +207,12 @@ impl Pool {
         self.summary
     }
 
+    /// The entries of all its orders.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        self.all.entries() + self.filtered.values().map(Order::entries).sum::<usize>()
+    }
+
     pub(super) fn slot(&self, place: Place) -> &Slot {
         &self.slots[place as usize]
     }
@@ -175,6 +222,12 @@ impl Pool {
         let view = View { slots: &self.slots, key };
         if key == OrderKey::ALL {
             return self.all.front(view);
+        }
+        if self.is_small() {
+            let places = (0..).zip(&self.slots).map(|(place, _)| place);
+            let pickable = places.filter_map(|place| Some((view.level(place)?, place)));
+            let first = pickable.min_by_key(|(level, place)| (*level, view.id(*place)));
+            return first.map(|(_, place)| place);
         }
         let order = self.filtered.get_mut(&key)?;
         let front = order.front(view);
@@ -200,7 +253,7 @@ impl Pool {
     pub(super) fn pick_named(&mut self, id: DidId) -> Result<&Slot, NotPickable> {
         let place = self.find(id).ok_or(NotPickable::Unknown)?;
         let slot = self.slot(place);
-        match slot.status {
+        match slot.way.status() {
             None => return Err(NotPickable::Unknown),
             Some(DidStatus::Active) => {}
             Some(status) => return Err(NotPickable::NotActive(status)),
@@ -235,7 +288,14 @@ impl Pool {
         self.slots.push(slot);
         let Self { slots, by_id, hasher, .. } = self;
         by_id.insert_unique(hash, place, |other| hasher.hash_one(slots[*other as usize].id));
-        self.enter(place);
+        if self.slots.len() == SMALL + 1 {
+            (0..place).for_each(|earlier| self.enter(earlier));
+        }
+        self.tell(place, Order::join);
+    }
+
+    fn is_small(&self) -> bool {
+        self.slots.len() <= SMALL
     }
 
     /// A use more: the DID moves back in every order, which each will notice by itself.
@@ -262,15 +322,20 @@ impl Pool {
 
     /// Tells every order of a DID that it may come earlier than they know.
     fn enter(&mut self, place: Place) {
+        self.tell(place, Order::enter);
+    }
+
+    fn tell(&mut self, place: Place, what: fn(&mut Order, Place, View<'_>)) {
         let slot = &self.slots[place as usize];
         if !slot.is_pickable() {
             return;
         }
-        for key in OrderKey::filters_of(slot) {
+        let small = self.is_small();
+        for key in OrderKey::filters_of(slot).filter(|_| !small) {
             let order = self.filtered.entry(key).or_default();
-            order.enter(place, View { slots: &self.slots, key });
+            what(order, place, View { slots: &self.slots, key });
         }
-        self.all.enter(place, View { slots: &self.slots, key: OrderKey::ALL });
+        what(&mut self.all, place, View { slots: &self.slots, key: OrderKey::ALL });
     }
 
     /// Takes a DID out of the small orders it was in, and drops those it leaves empty; a large
@@ -289,7 +354,7 @@ impl Pool {
             Tally::In => *count += usize::from(holds),
             Tally::Out => *count -= usize::from(holds),
         };
-        step(&mut self.summary.total, slot.status.is_some());
+        step(&mut self.summary.total, slot.way.status().is_some());
         step(&mut self.summary.active, slot.is_active());
         step(&mut self.summary.spent, slot.is_active() && slot.is_spent());
     }
@@ -297,7 +362,7 @@ impl Pool {
     /// Reclaims deleted slots by starting over with the living, in the order of ids.
     fn rebuild(&mut self) {
         let mut living = std::mem::take(&mut self.slots);
-        living.retain(|slot| slot.status.is_some());
+        living.retain(|slot| slot.way.status().is_some());
         living.sort_unstable_by_key(|slot| slot.id);
         *self = Self::default();
         for slot in living {

@@ -155,15 +155,15 @@ fn read_acknowledged(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_postgres_leaves_no_caller_in_doubt() {
-    const LIMIT: u32 = 1_500;
+    const LIMIT: u32 = 900;
     let mut own = on_postgres(Fsync::On).await;
     let dids = Arc::new(insert(&own, 12, Some(LIMIT)).await);
     let running = run_ledger(&own.store, writer());
     let progress = Arc::new(Progress::default());
     let callers = spawn_callers(&running.ledger, &dids, &progress);
 
-    for crash in 1..=4 {
-        progress.reach(crash * 3_000).await;
+    for crash in 1..=3 {
+        progress.reach(crash * 2_000).await;
         own.place.stop_immediate();
         own.place.start();
     }

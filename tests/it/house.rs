@@ -1,0 +1,150 @@
+//! A daemon in this process, with SQLite in a directory of its own, alone or with a simulated Asterisk.
+
+use std::net::TcpListener;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use rotary::ami::LineState;
+use rotary::config;
+use rotary::daemon::{self, Running};
+use rotary::demo::callee::Pace;
+use rotary::demo::{self, Control, Simulated};
+use rotary::http::auth::Door;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// A daemon that is up.
+pub(crate) struct House {
+    pub(crate) running: Running,
+    folder: TempDir,
+}
+
+/// What a request was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// A request that is not sent yet.
+pub(crate) struct Ask {
+    request: Request<Body>,
+}
+
+impl House {
+    /// Starts it.
+    pub(crate) async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Asterisk is where a moment ago there was a free port.
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self::open_beside(folder, &nobody.to_string()).await
+    }
+
+    /// Starts it beside a simulated Asterisk whose callees do all at once, and waits for the line.
+    pub(crate) async fn open_with_asterisk() -> (Self, Control) {
+        let settings = demo::Settings { pace: Pace::INSTANT, ..demo::Settings::default() };
+        let asterisk = Simulated::bind(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+        let (address, control) = (asterisk.address().to_string(), asterisk.control());
+        let tasks = TaskTracker::new();
+        tasks.spawn(asterisk.run(tasks.clone(), CancellationToken::new()));
+        let house = Self::open_beside(tempfile::tempdir().unwrap(), &address).await;
+
+        let mut states = house.running.app.ami.states();
+        states.wait_for(|state| matches!(state, LineState::Up { .. })).await.unwrap();
+        (house, control)
+    }
+
+    async fn open_beside(folder: TempDir, asterisk: &str) -> Self {
+        let place = folder.path().to_str().unwrap();
+        let environment = [
+            ("STATE_DIRECTORY", place),
+            ("RUNTIME_DIRECTORY", place),
+            ("ROTARY_HTTP__LISTEN", "127.0.0.1:0"),
+            ("ROTARY_ASTERISK__ADDRESS", asterisk),
+            ("ROTARY_ASTERISK__SECRET", "s3cret"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = config::read(None, &environment.into_iter().collect()).unwrap();
+        Self { running: daemon::start(config).await.unwrap(), folder }
+    }
+
+    /// A file in the daemon's directory.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Asks as an administrator on the control socket.
+    pub(crate) async fn ask(&self, ask: Ask) -> Answer {
+        self.ask_by(Door::Socket { uid: 0 }, ask).await
+    }
+
+    /// Asks on TCP.
+    pub(crate) async fn ask_on_tcp(&self, ask: Ask) -> Answer {
+        self.ask_by(Door::Tcp, ask).await
+    }
+
+    async fn ask_by(&self, door: Door, Ask { mut request }: Ask) -> Answer {
+        request.extensions_mut().insert(door);
+        let router = rotary::http::router(self.running.app.clone());
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Answer { status: head.status, headers: head.headers, body }
+    }
+}
+
+impl Answer {
+    /// Status and stable word of a problem.
+    pub(crate) fn problem(&self) -> (u16, &str) {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(self.body["status"], self.status.as_u16());
+        (self.status.as_u16(), self.body["code"].as_str().unwrap())
+    }
+
+    /// A text in the answer.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.body[name].as_str().unwrap()
+    }
+}
+
+impl Ask {
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new(Method::GET, path, "", Body::empty())
+    }
+
+    pub(crate) fn delete(path: &str) -> Self {
+        Self::new(Method::DELETE, path, "", Body::empty())
+    }
+
+    pub(crate) fn post(path: &str, json: &Value) -> Self {
+        Self::new(Method::POST, path, "application/json", json.to_string().into())
+    }
+
+    pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
+        Self::new(Method::POST, path, kind, body.into())
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("authorization", &format!("Bearer {key}"))
+    }
+
+    fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
+        let mut request = Request::builder().method(method).uri(path);
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        Self { request: request.body(body).unwrap() }
+    }
+}
