@@ -30,7 +30,10 @@ pub async fn follow_calls(
 ) -> anyhow::Result<()> {
     let mut line = app.ami.states();
     let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut again = interval(app.settings.compare_every);
+    for timer in [&mut look, &mut again] {
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
 
     loop {
         tokio::select! {
@@ -39,6 +42,7 @@ pub async fn follow_calls(
             () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(Utc::now()),
             Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) { compare(&app).await },
             _ = look.tick() => if app.calls.has_overdue(Utc::now()) { compare(&app).await },
+            _ = again.tick() => if app.calls.in_progress() > 0 { compare(&app).await },
         }
         store_changes(&app, &stop).await;
     }
@@ -52,7 +56,9 @@ async fn compare(app: &App) {
         Ok(channels) => {
             let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
             let missing = app.calls.handle_list(&listed, asked_at);
-            info!(followed = app.calls.in_progress(), missing, "compared calls with Asterisk");
+            if missing > 0 {
+                info!(missing, "calls that Asterisk no longer has");
+            }
         }
         Err(AmiError::Refused(why)) => {
             warn!("calls that ended unheard cannot be found: Asterisk refused the list: {why}");

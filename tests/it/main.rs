@@ -6,6 +6,7 @@ mod command_line;
 mod containers;
 mod demo;
 mod end_to_end;
+mod faults;
 mod house;
 mod http_api;
 mod import_csv;
