@@ -51,11 +51,6 @@ impl Http {
         self
     }
 
-    /// Shows a key.
-    pub(crate) fn with_key(self, key: &str) -> Self {
-        self.with("authorization", &format!("Bearer {key}"))
-    }
-
     /// Reads.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let answer = self.send("GET", path, Full::new(Bytes::new())).await;
