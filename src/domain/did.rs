@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::as_text::is_a_text;
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
 
@@ -203,31 +204,13 @@ impl FromStr for TrunkName {
     }
 }
 
-impl TryFrom<String> for TrunkName {
-    type Error = InvalidTrunk;
-
-    fn try_from(text: String) -> Result<Self, InvalidTrunk> {
-        text.parse()
-    }
-}
-
-impl From<TrunkName> for String {
-    fn from(trunk: TrunkName) -> String {
-        trunk.as_str().to_owned()
-    }
-}
-
 impl fmt::Display for TrunkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for TrunkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+is_a_text!(TrunkName or InvalidTrunk);
 
 impl fmt::Display for DidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
