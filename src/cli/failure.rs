@@ -44,8 +44,8 @@ impl Failure {
 
     /// A request the daemon refused.
     pub fn refused(problem: &ProblemBody) -> Self {
-        let usage = problem.status == 422 && problem.field.is_some();
-        let code = if usage { USAGE } else { PROBLEM };
+        let argument = ["invalid_field", "missing_field", "unknown_field", "invalid_phone_number"];
+        let code = if argument.contains(&problem.code.as_str()) { USAGE } else { PROBLEM };
         Self { code, message: problem.detail.clone(), hint: hint_for(&problem.code) }
     }
 }

@@ -14,8 +14,13 @@ use crate::telemetry;
 pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = load(args)?;
     telemetry::start(&config.log).map_err(|why| Failure::new(BAD_CONFIGURATION, why))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    ended(runtime.block_on(daemon::serve(config)))
+    run(daemon::serve(config))
+}
+
+/// `rotary demo`
+pub(super) fn demo(args: &DemoArgs, output: &mut Output<'_>) -> Result<(), Failure> {
+    let afterwards = if args.once { Afterwards::Leave } else { Afterwards::Stay };
+    run(demo::run(afterwards, output.writer()))
 }
 
 /// `rotary config`
@@ -24,16 +29,10 @@ pub(super) fn config(args: &ServeArgs, output: &mut Output<'_>) -> Result<(), Fa
     Ok(output.line(config.print().trim_end())?)
 }
 
-/// `rotary demo`
-pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
-    let afterwards = if args.once { Afterwards::Leave } else { Afterwards::Stay };
+fn run(house: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    ended(runtime.block_on(demo::run(afterwards, &mut std::io::stdout())))
-}
-
-fn ended(code: anyhow::Result<ExitCode>) -> Result<(), Failure> {
-    match code {
-        Ok(code) if code == ExitCode::SUCCESS => Ok(()),
+    match runtime.block_on(house) {
+        Ok(ExitCode::SUCCESS) => Ok(()),
         Ok(_) => Err(Failure::told()),
         Err(why) => Err(Failure::new(PROBLEM, format!("{why:#}"))),
     }

@@ -90,8 +90,8 @@ pub struct DemoArgs {
 
 /// Runs one command line, the program's name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (out, err) = (std::io::stdout(), std::io::stderr());
-    ExitCode::from(run_on(args, &mut out.lock(), &mut err.lock()))
+    // Not locked: the daemon's threads log to standard error while its command is running.
+    ExitCode::from(run_on(args, &mut std::io::stdout(), &mut std::io::stderr()))
 }
 
 fn run_on(
@@ -122,7 +122,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
     let global = cli.global;
     match cli.command {
         Command::Serve(args) => house::serve(&args),
-        Command::Demo(args) => house::demo(&args),
+        Command::Demo(args) => house::demo(&args, output),
         Command::Config(args) => house::config(&args, output),
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),

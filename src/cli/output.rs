@@ -26,6 +26,11 @@ impl<'a> Output<'a> {
         self.json
     }
 
+    /// Where the answer goes, for what prints in its own way.
+    pub(super) fn writer(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
     /// Prints the answer as JSON.
     pub(super) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *self.out, value)?;

@@ -1,7 +1,8 @@
 //! What the demo sets up for its show, and takes away again: a directory, a simulated Asterisk,
 //! and a daemon between the two.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::ami::LineState;
 use crate::cli::client::Client;
 use crate::config::{self, Environment};
 use crate::daemon::{self, Running};
+use crate::lifecycle::Lifecycle;
 
 use super::asterisk::Simulated;
 use super::settings::Settings;
@@ -21,6 +23,9 @@ use super::user::User;
 
 /// Where the daemon listens if nobody else does.
 const USUAL_PORT: u16 = 5000;
+
+/// Where it listens otherwise.
+const ANY_PORT: u16 = 0;
 
 /// How long the line to the simulated Asterisk may take to come up.
 const UP_PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +36,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Everything that is there for the time of the demo.
 pub(super) struct Stage {
     running: Running,
+    /// The simulated Asterisk's task. It stops last, so that the line to it can say goodbye.
+    backdrop: Lifecycle,
     /// Asks the daemon over its control socket, as the command line does.
     pub(super) client: Client,
     /// Where the simulated Asterisk listens.
@@ -53,13 +60,20 @@ impl Stage {
             .context("open a port for the simulated Asterisk")?;
         let asterisk = simulated.address();
 
-        let config = config::read(None, &environment(&directory.0, asterisk, &secret))?;
-        let running = daemon::start(config).await?;
-        let wires = &running.lifecycle.wires;
-        wires.spawn("simulated Asterisk", |stop| simulated.run(wires.tasks(), stop));
+        let start = async |port| {
+            let environment = environment(&directory.0, asterisk, &secret, port);
+            daemon::start(config::read(None, &environment)?).await
+        };
+        let running = match start(USUAL_PORT).await {
+            Err(error) if is_in_use(&error) => start(ANY_PORT).await?,
+            started => started?,
+        };
+        let backdrop = Lifecycle::default();
+        let lines = backdrop.wires.tasks();
+        backdrop.wires.spawn("simulated Asterisk", |stop| simulated.run(lines, stop));
 
         let client = Client::new(running.socket.clone(), None);
-        let stage = Self { running, client, asterisk, directory };
+        let stage = Self { running, backdrop, client, asterisk, directory };
         stage.wait_for_asterisk().await?;
         Ok(stage)
     }
@@ -81,12 +95,15 @@ impl Stage {
 
     /// Stays until a signal ends it or a part dies, and takes everything away.
     pub(super) async fn stay(self) -> anyhow::Result<ExitCode> {
-        self.running.lifecycle.run(STOP_PATIENCE).await
+        let code = self.running.lifecycle.run(STOP_PATIENCE).await;
+        self.backdrop.stop(STOP_PATIENCE).await;
+        code
     }
 
     /// Takes everything away.
     pub(super) async fn strike(self) {
         self.running.lifecycle.stop(STOP_PATIENCE).await;
+        self.backdrop.stop(STOP_PATIENCE).await;
     }
 
     async fn wait_for_asterisk(&self) -> anyhow::Result<()> {
@@ -121,7 +138,7 @@ impl Drop for Directory {
 
 /// The configuration, as the environment would say it. The caller's own environment has no part
 /// in it: the demo must not touch a database that somebody uses.
-fn environment(directory: &Path, asterisk: SocketAddr, secret: &str) -> Environment {
+fn environment(directory: &Path, asterisk: SocketAddr, secret: &str, port: u16) -> Environment {
     let place = |name: &str| directory.join(name).display().to_string();
     let settings = [
         ("ROTARY_DAEMON__STATE", place("state")),
@@ -129,17 +146,13 @@ fn environment(directory: &Path, asterisk: SocketAddr, secret: &str) -> Environm
         ("ROTARY_ASTERISK__ADDRESS", asterisk.to_string()),
         ("ROTARY_ASTERISK__USERNAME", "rotary".to_owned()),
         ("ROTARY_ASTERISK__SECRET", secret.to_owned()),
-        ("ROTARY_HTTP__LISTEN", http_address().to_string()),
+        ("ROTARY_HTTP__LISTEN", format!("127.0.0.1:{port}")),
         ("ROTARY_CONTROL__SOCKET", place("control.sock")),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// The usual port if it is free, else any.
-fn http_address() -> SocketAddr {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT));
-    match TcpListener::bind(usual) {
-        Ok(_free) => usual,
-        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-    }
+fn is_in_use(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.into_iter().any(|cause| cause.kind() == io::ErrorKind::AddrInUse)
 }

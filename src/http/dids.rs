@@ -1,7 +1,7 @@
 //! `/api/asterisk-dids`: create one, list them, look at one, see which comes next.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::auth::{MayChange, MayRead};
 use super::fields::Fields;
 use super::problem::{Code, Problem};
-use super::request::{JsonBody, QueryString, page_limit};
+use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
 use crate::app::manage_dids;
@@ -62,7 +62,7 @@ pub(super) async fn list(
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
 ) -> Result<Json<DidView>, Problem> {
     let not_found = || Problem::new(Code::DidNotFound, format!("DID not found: {id}"));
     let did_id = id.parse::<Uuid>().map(DidId).map_err(|_| not_found())?;

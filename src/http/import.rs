@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Request, State};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
+use tracing::{info, warn};
 
 use super::auth::MayChange;
 use super::problem::{Code, Problem};
@@ -56,7 +57,14 @@ pub(super) async fn import(
     let (sender, source) = pieces();
     let operation = app.clone();
     let importing = app.to_the_end(async move {
-        import_dids(&operation, &caller.tenant, source, settings, on_duplicate).await
+        let tenant = caller.tenant;
+        let result = import_dids(&operation, &tenant, source, settings, on_duplicate).await;
+        // The asker may be gone by now; the log is told in any case.
+        match &result {
+            Ok(report) => info!(%tenant, rows = report.rows(), "imported a file of DIDs"),
+            Err(error) => warn!(%tenant, "an import of DIDs ended early: {error}"),
+        }
+        result
     });
     let (sent, report) = tokio::join!(pass_on(request, sender), importing);
     // A body that cannot be read is the reason, whatever the import then made of its beginning.

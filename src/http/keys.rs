@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use chrono::Utc;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::auth::{KEY_PREFIX, MayAdminister, hash};
 use super::fields::missing;
 use super::problem::{Code, Problem};
-use super::request::JsonBody;
+use super::request::{JsonBody, PathId};
 use super::view::{KeyView, NewKeyView, PageView};
 use crate::app::App;
 use crate::store::keys::{ApiKey, Role};
@@ -63,7 +63,7 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     MayAdminister(_): MayAdminister,
     State(app): State<App>,
-    Path(id): Path<String>,
+    PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
     let not_found = || Problem::new(Code::KeyNotFound, format!("Key not found: {id}"));
     let key = id.parse::<Uuid>().map_err(|_| not_found())?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -21,6 +21,10 @@ const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// The fields of a JSON body.
 #[derive(Debug)]
 pub(super) struct JsonBody(pub(super) Fields);
+
+/// The `{id}` in the path, whatever it is.
+#[derive(Debug)]
+pub(super) struct PathId(pub(super) String);
 
 /// The parameters after the `?`.
 #[derive(Debug)]
@@ -49,6 +53,18 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Only a path that is no UTF-8 once decoded fails here; nothing of ours is named like that.
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(_) => Err(nothing_at(parts.uri.path())),
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for QueryString {
     type Rejection = Problem;
 
@@ -74,8 +90,11 @@ pub(super) fn page_limit(query: &mut Fields) -> Result<u32, Problem> {
 
 /// What an unknown path is answered with.
 pub(super) async fn no_such_route(request: Request) -> Problem {
-    let detail = format!("There is nothing at {}", request.uri().path());
-    Problem::new(Code::RouteNotFound, detail)
+    nothing_at(request.uri().path())
+}
+
+fn nothing_at(path: &str) -> Problem {
+    Problem::new(Code::RouteNotFound, format!("There is nothing at {path}"))
 }
 
 /// What a known path is answered with when it does not take the method.

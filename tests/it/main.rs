@@ -4,10 +4,20 @@
 
 mod command_line;
 mod containers;
+mod demo;
+mod end_to_end;
+mod failures;
+mod faults;
 mod house;
 mod http_api;
 mod import_csv;
+mod make_call;
+mod ports;
 mod postgres;
+mod process;
 mod real_asterisk;
+mod rotary;
 mod simulator;
 mod store;
+mod two_daemons;
+mod wait;

@@ -54,6 +54,11 @@ impl Postgres {
         format!("postgres://rotary@localhost/postgres?host={}", self.directory.path().display())
     }
 
+    /// The directory its socket is in.
+    pub(crate) fn socket(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Starts the server again and waits until it answers.
     pub(crate) fn start(&mut self) {
         assert!(self.server.is_none(), "it runs");

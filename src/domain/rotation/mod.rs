@@ -162,12 +162,15 @@ impl RotationIndex {
         Some((pool.slot(place).id, reason))
     }
 
-    /// The store has counted the use: `usage_count` is what it holds now.
+    /// The store has counted the use: `usage_count` is what it held then.
+    ///
+    /// Uses counted together are settled in any order, so a count below one already known is an
+    /// older truth and does not replace it.
     pub fn settle(&mut self, pick: &Pick, usage_count: u32) {
         if let Some(pool) = self.pools.get_mut(&pick.tenant) {
             pool.change(pick.did, |slot| {
                 slot.pending = slot.pending.saturating_sub(1);
-                slot.counted = usage_count;
+                slot.counted = slot.counted.max(usage_count);
             });
         }
     }

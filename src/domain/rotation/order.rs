@@ -115,6 +115,15 @@ impl Order {
             Self::Many(levels) => levels.front_used(view),
         }
     }
+
+    /// How many entries it holds, those out of date included.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        match self {
+            Self::Few(entries) => entries.len(),
+            Self::Many(levels) => levels.entries,
+        }
+    }
 }
 
 fn insert(entries: &mut Vec<Entry>, entry: Entry, view: View<'_>) {

@@ -207,6 +207,12 @@ impl Pool {
         self.summary
     }
 
+    /// The entries of all its orders.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        self.all.entries() + self.filtered.values().map(Order::entries).sum::<usize>()
+    }
+
     pub(super) fn slot(&self, place: Place) -> &Slot {
         &self.slots[place as usize]
     }

@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::manager::Manager;
-use super::ports::Ports;
-use super::process::Process;
-use super::wait::until;
+use crate::ports::Ports;
+use crate::process::Process;
+use crate::wait::until;
 
 /// Which Asterisk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +35,21 @@ impl Asterisk {
     /// Starts an Asterisk whose trunks `PJSIP` and `carrier` lead to the carrier at that address;
     /// returns when it is fully booted.
     pub(crate) async fn start(version: Version, carrier: SocketAddr) -> Self {
+        Self::start_with_privileges("originate,call,reporting", version, carrier).await
+    }
+
+    /// Starts one whose AMI user has other write privileges than Rotary needs.
+    pub(crate) async fn start_with_privileges(
+        write: &str,
+        version: Version,
+        carrier: SocketAddr,
+    ) -> Self {
         let ports = Ports::claim();
         let dir = tempfile::Builder::new().prefix("rotary-asterisk-").tempdir();
         let dir = dir.expect("create the instance's directory");
         let secret = format!("{:016x}", fastrand::u64(..));
         let mut asterisk = Self { process: None, dir, ports, secret };
-        asterisk.make(version, carrier).await;
+        asterisk.make(write, version, carrier).await;
         asterisk.start_again().await;
         asterisk
     }
@@ -106,7 +115,7 @@ impl Asterisk {
         })
     }
 
-    async fn make(&self, version: Version, carrier: SocketAddr) {
+    async fn make(&self, write: &str, version: Version, carrier: SocketAddr) {
         let made = Command::new(script())
             .args(["make", path_text(self.dir.path())])
             .env("VERSION", version.number())
@@ -114,6 +123,7 @@ impl Asterisk {
             .env("SIP", (self.ports.first() + 1).to_string())
             .env("CARRIER", carrier.to_string())
             .env("SECRET", &self.secret)
+            .env("WRITE", write)
             .output()
             .await;
         let made = made.expect("run instance.sh");

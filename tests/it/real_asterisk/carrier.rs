@@ -5,9 +5,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::ports::Ports;
-use super::process::Process;
-use super::wait::until;
+use crate::ports::Ports;
+use crate::process::Process;
+use crate::wait::until;
 
 /// A SIP carrier that keeps what it received. Ended when dropped.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::wait::PATIENCE;
+use crate::wait::PATIENCE;
 
 /// A logged-in AMI connection.
 #[derive(Debug)]

@@ -6,9 +6,6 @@
 mod asterisk;
 mod carrier;
 mod manager;
-mod ports;
-mod process;
-mod wait;
 
 pub(crate) use self::asterisk::{Asterisk, Version};
 pub(crate) use self::carrier::Carrier;

@@ -3,6 +3,7 @@
 mod chaos;
 mod conformance;
 mod ledger;
+mod lost_answer;
 mod open;
 
 use std::ops::Deref;
@@ -117,7 +118,7 @@ pub(super) fn now() -> DateTime<Utc> {
 
 /// The n-th number.
 pub(super) fn number(n: u64) -> E164 {
-    E164::from_digits(1_404_555_0000 + n).unwrap()
+    E164::from_digits(14_045_550_000 + n).unwrap()
 }
 
 /// An active DID with the n-th number.

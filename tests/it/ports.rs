@@ -16,21 +16,21 @@ const SIZE: u16 = 8;
 
 /// Eight neighbouring ports on 127.0.0.1, ours until dropped.
 #[derive(Debug)]
-pub(super) struct Ports {
+pub(crate) struct Ports {
     first: u16,
     _lock: File,
 }
 
 impl Ports {
     /// Claims a block in which nothing listens.
-    pub(super) fn claim() -> Self {
+    pub(crate) fn claim() -> Self {
         let start = fastrand::u16(..BLOCKS);
         let blocks = (0..BLOCKS).map(|n| FIRST + (start + n) % BLOCKS * SIZE);
         blocks.into_iter().find_map(Self::try_claim).expect("claim ports: all are taken")
     }
 
     /// The first of the eight.
-    pub(super) fn first(&self) -> u16 {
+    pub(crate) fn first(&self) -> u16 {
         self.first
     }
 

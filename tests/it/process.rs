@@ -7,16 +7,16 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::wait::PATIENCE;
+use crate::wait::PATIENCE;
 
 /// A running child process.
 #[derive(Debug)]
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     /// Runs `program`, which must replace itself by the server rather than start it as a child.
     /// What it prints goes to `output`.
-    pub(super) fn start(program: &str, arguments: &[&str], dir: &Path, output: &Path) -> Self {
+    pub(crate) fn start(program: &str, arguments: &[&str], dir: &Path, output: &Path) -> Self {
         let output = File::create(output).expect("create the server's output file");
         // The kernel ends the child when the thread that started it is gone, however it went.
         let child = Command::new("setpriv")
@@ -32,21 +32,31 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("ask for the process's status")
     }
 
     /// Asks it to end (SIGTERM), and waits until it is gone.
-    pub(super) async fn stop(mut self) {
-        let Some(pid) = self.0.id() else { return };
+    pub(crate) async fn stop(mut self) -> ExitStatus {
+        self.ask_to_end().await;
+        self.gone().await
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub(crate) async fn ask_to_end(&self) {
+        let pid = self.0.id().expect("it runs");
         let sent = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
         assert!(sent.expect("run sh").success(), "send SIGTERM to {pid}");
+    }
+
+    /// Waits until it is gone.
+    pub(crate) async fn gone(&mut self) -> ExitStatus {
         let ended = timeout(PATIENCE, self.0.wait()).await;
-        ended.expect("end after SIGTERM").expect("wait for the process");
+        ended.expect("the process ends").expect("wait for the process")
     }
 
     /// Ends it as kill -9 does, and waits until it is gone.
-    pub(super) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.0.kill().await.expect("kill the process");
     }
 }
