@@ -123,8 +123,7 @@ async fn a_refused_call_gives_its_use_back() {
 
         let nowhere = json!({"to": "+14155550123", "context": "nowhere"});
         let refused = scene.rotary.post("/api/calls", &nowhere).await;
-        let by_hand =
-            scene.rotary.cli(&["call", "+14155550123", "--context", "nowhere"]).await;
+        let by_hand = scene.rotary.cli(&["call", "+14155550123", "--context", "nowhere"]).await;
 
         let problem = refused.json();
         assert_eq!(refused.status, 502, "{problem}");
@@ -192,11 +191,7 @@ async fn a_hundred_calls_at_once_are_all_told_how_they_ended() {
     let calls = futures_util::future::join_all(requests).await;
 
     let count = |status: &str| calls.iter().filter(|call| call["status"] == status).count();
-    assert_eq!(
-        (count("busy"), count("failed"), count("completed")),
-        (34, 33, 33),
-        "{calls:#?}"
-    );
+    assert_eq!((count("busy"), count("failed"), count("completed")), (34, 33, 33), "{calls:#?}");
     assert_eq!(scene.carrier.invites().len(), 100);
     assert_eq!(scene.uses().await, 100);
 }

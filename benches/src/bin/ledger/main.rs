@@ -1,7 +1,8 @@
 //! Durable picks on PostgreSQL and SQLite, beside the two designs that Rotary does without, on the
 //! same database; then the import and the load of a million DIDs.
 //!
-//! Rows on stdout: `name | value | baseline | ratio`. Progress on stderr.
+//! Rows on stdout: `name | value | baseline | ratio`. All of it, or the part named by the argument:
+//! `sqlite`, `postgres` or `bulk`.
 
 mod baseline;
 mod bulk;
@@ -31,8 +32,17 @@ const DIDS: u64 = 100_000;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     println!("name | value | baseline | ratio");
-    on_sqlite().await;
-    on_postgres().await;
+    let only = std::env::args().nth(1);
+    let wanted = |part| only.as_deref().is_none_or(|only| only == part);
+    if wanted("sqlite") {
+        on_sqlite().await;
+    }
+    if wanted("postgres") {
+        on_postgres().await;
+    }
+    if wanted("bulk") {
+        bulk::run().await;
+    }
 }
 
 async fn on_sqlite() {
@@ -59,9 +69,6 @@ async fn on_postgres() {
         let name = format!("source design, 10,000 DIDs, {callers} callers");
         compare("postgres", &name, &ours, &source);
     }
-    drop(store);
-    drop(server);
-    bulk::run().await;
 }
 
 /// The others store no calls; like beside like is the row without.
