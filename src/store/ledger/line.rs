@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::group::{Admit, Taken, Turn, Uses, WriterRow};
 use super::writer::PatienceOver;
 use super::{Recorded, Use, WriterId, postgres, sqlite};
-use crate::store::error::is_passing;
+use crate::store::error::{is_contention, is_passing};
 use crate::store::{Database, Store, StoreError};
 
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -227,9 +227,4 @@ impl Turn {
     fn settle(self, row: WriterRow) -> Option<Vec<i32>> {
         (row.run == self.run && row.sequence == self.sequence).then_some(row.refused)
     }
-}
-
-fn is_contention(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|answer| answer.code());
-    code.is_some_and(|code| code == "40001" || code == "40P01")
 }

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::Utc;
 use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{DidId, DidState, DidStatus, NewDid, TrunkName};
+use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::number::E164;
 use rotary::domain::tenant::TenantId;
 use rotary::store::dids::OnDuplicate;
@@ -174,8 +175,8 @@ fn tenant() -> TenantId {
     "t_1".parse().expect("a tenant")
 }
 
-fn new_did(n: u64) -> NewDid {
-    NewDid {
+fn new_did(n: u64) -> DidRow {
+    let did = NewDid {
         id: DidId(Uuid::now_v7()),
         number: E164::from_digits(12_120_000_000 + n).expect("a number"),
         area_code: Some("212".parse().expect("an area code")),
@@ -184,5 +185,6 @@ fn new_did(n: u64) -> NewDid {
         max_usage: None,
         campaign: None,
         metadata: serde_json::Map::new(),
-    }
+    };
+    DidRow { did, given: Given::ALL }
 }
