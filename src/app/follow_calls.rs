@@ -31,7 +31,10 @@ pub async fn follow_calls(
 ) -> anyhow::Result<()> {
     let mut line = app.ami.states();
     let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut again = interval(app.settings.compare_every);
+    for timer in [&mut look, &mut again] {
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     // Whether a call may have ended unheard: so it is from a lost line until a look has told all.
     let mut in_doubt = false;
 
@@ -44,6 +47,9 @@ pub async fn follow_calls(
                 in_doubt = compare(&app).await;
             },
             _ = look.tick() => if in_doubt || app.calls.has_overdue(Utc::now()) {
+                in_doubt = compare(&app).await;
+            },
+            _ = again.tick() => if app.calls.in_progress() > 0 {
                 in_doubt = compare(&app).await;
             },
         }
@@ -61,7 +67,9 @@ async fn compare(app: &App) -> bool {
             let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
             app.calls.handle_reports(channels.iter().filter_map(seen).collect(), asked_at);
             let Compared { missing, too_young } = app.calls.handle_list(&listed, asked_at);
-            info!(followed = app.calls.in_progress(), missing, "compared calls with Asterisk");
+            if missing > 0 {
+                info!(missing, "calls that Asterisk no longer has");
+            }
             too_young > 0
         }
         Err(AmiError::Refused(why)) => {

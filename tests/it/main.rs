@@ -7,6 +7,7 @@ mod containers;
 mod demo;
 mod end_to_end;
 mod failures;
+mod faults;
 mod house;
 mod http_api;
 mod import_csv;

@@ -1,3 +1,5 @@
+//! What may be said to Asterisk, and how it is read there.
+
 use proptest::prelude::*;
 
 use super::*;
