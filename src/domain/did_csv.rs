@@ -388,6 +388,7 @@ fn listed(found: &[String]) -> String {
 
 #[cfg(test)]
 <<<<<<< HEAD
+<<<<<<< HEAD
 mod tests;
 =======
 mod tests {
@@ -530,3 +531,6 @@ mod tests {
     }
 }
 >>>>>>> store
+=======
+mod tests;
+>>>>>>> demo

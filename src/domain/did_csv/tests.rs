@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 //! Headers and rows as people and spreadsheets write them.
+=======
+//! Rows as people and spreadsheets write them.
+>>>>>>> demo
 
 use uuid::Uuid;
 
