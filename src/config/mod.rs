@@ -23,7 +23,7 @@ use crate::telemetry;
 
 /// Everything the daemon needs to know.
 pub struct Config {
-    /// The sections as they are in force, for [`Config::print`].
+    /// The sections as they are in force, for [`Config::masked`].
     sections: Sections,
     /// Where the daemon keeps what must outlive it.
     pub state: PathBuf,
@@ -103,9 +103,14 @@ pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
 }
 
 impl Config {
-    /// The configuration in force as TOML, secrets as `***`.
+    /// The configuration in force, secrets as `***`.
+    pub fn masked(&self) -> Sections {
+        self.sections.masked()
+    }
+
+    /// [`Config::masked`] as TOML.
     pub fn print(&self) -> String {
-        self.sections.print()
+        toml::to_string(&self.masked()).expect("sections are tables of plain values")
     }
 }
 
