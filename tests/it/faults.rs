@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rotary::config::Config;
+use rotary::demo::Control;
 use rotary::demo::callee::Pace;
 use rotary::demo::misbehave::{DropLine, Line};
 use serde_json::{Value, json};
@@ -53,7 +55,7 @@ async fn a_line_lost_before_the_originate_was_taken_places_no_second_call_and_re
 
 #[tokio::test]
 async fn a_call_that_asterisk_does_not_answer_for_stays_initiated_and_counted() {
-    let (house, asterisk) = open().await;
+    let (house, asterisk) = open_impatient().await;
     // Answers come later than Rotary waits for them; the line itself is well.
     asterisk.misbehave(|wrong| wrong.line = Line::Stalled);
     let call = house.ask(Ask::post(CALLS, &to("+14155550123")));
@@ -109,7 +111,7 @@ async fn a_flood_of_events_hides_no_call() {
 
 #[tokio::test]
 async fn a_store_that_answers_too_late_counts_nothing_in_the_end() {
-    let (house, asterisk) = open().await;
+    let (house, asterisk) = open_impatient().await;
     let mut locked = lock_the_database(&house).await;
 
     let refused = house.ask(Ask::post(CALLS, &to("+14155550123"))).await;
@@ -124,14 +126,22 @@ async fn a_store_that_answers_too_late_counts_nothing_in_the_end() {
     assert_eq!(house.running.app.index.lock().pick(&want()).unwrap().did.to_string(), did["id"]);
 }
 
-async fn open() -> (House, rotary::demo::Control) {
-    let settings = rotary::demo::Settings { pace: PACE, ..Default::default() };
-    let (house, asterisk) = House::open_with(settings, |config| {
-        config.app.compare_every = Duration::from_millis(500);
+async fn open() -> (House, Control) {
+    open_with(|config| config.app.compare_every = Duration::from_millis(500)).await
+}
+
+/// A house that soon gives up on whoever does not answer.
+async fn open_impatient() -> (House, Control) {
+    open_with(|config| {
         config.app.patience = Duration::from_secs(1);
         config.ami.action_deadline = Duration::from_millis(500);
     })
-    .await;
+    .await
+}
+
+async fn open_with(change: impl FnOnce(&mut Config)) -> (House, Control) {
+    let settings = rotary::demo::Settings { pace: PACE, ..Default::default() };
+    let (house, asterisk) = House::open_with(settings, change).await;
     let did = json!({"number": "+14045550001", "status": "active"});
     assert_eq!(house.ask(Ask::post(DIDS, &did)).await.status, 201);
     (house, asterisk)
@@ -160,9 +170,8 @@ async fn uses(house: &House) -> i64 {
 
 /// The call once it has ended, as the store has it.
 async fn wait_for_end(house: &House, id: &str) -> Value {
-    wait_for(house, &format!("{CALLS}/{id}"), |call| match call["endedAt"] {
-        Value::Null => &Value::Null,
-        _ => call,
+    wait_for(house, &format!("{CALLS}/{id}"), |call| {
+        if call["endedAt"].is_null() { &Value::Null } else { call }
     })
     .await
 }
@@ -171,10 +180,11 @@ async fn wait_for_end(house: &House, id: &str) -> Value {
 async fn wait_for(house: &House, path: &str, part: impl Fn(&Value) -> &Value) -> Value {
     loop {
         let answer = house.ask(Ask::get(path)).await;
-        match part(&answer.body) {
-            Value::Null => tokio::task::yield_now().await,
-            found => return found.clone(),
+        let found = part(&answer.body);
+        if !found.is_null() {
+            return found.clone();
         }
+        tokio::task::yield_now().await;
     }
 }
 
