@@ -1,4 +1,12 @@
 //! Whatever comes, and however it is split, the codec finds the same messages and keeps to its bound.
+//!
+//! The first byte says how long the reads are, the rest is the stream, so that captures are seeds as
+//! they are. New finds go into the first folder:
+//!
+//! ```text
+//! cargo fuzz run codec fuzz/corpus/codec fuzz/seeds/codec tests/fixtures/ami -- \
+//!     -max_len=4096 -dict=fuzz/codec.dict
+//! ```
 #![no_main]
 
 use bytes::BytesMut;

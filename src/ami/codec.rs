@@ -103,6 +103,7 @@ impl Codec {
         Self { max_frame, ..self }
     }
 
+    #[cold]
     fn decode_banner(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Incoming>> {
         let end = memchr::memchr(b'\n', buffer);
         if end.unwrap_or(buffer.len()) > MAX_BANNER {
@@ -119,6 +120,30 @@ impl Codec {
         Ok(Some(Incoming::Banner(line.slice(..length))))
     }
 
+    /// Cuts off the message that ends at `Scan::next`.
+    #[inline(never)]
+    fn cut(&mut self, buffer: &mut BytesMut) -> Frame {
+        let scan = std::mem::take(&mut self.scan);
+        Frame::new(buffer.split_to(scan.next).freeze(), scan.ends)
+    }
+
+    /// Throws away what has come of a message over the bound; whether it has ended.
+    #[cold]
+    fn skip(&mut self, buffer: &mut BytesMut) -> bool {
+        match self.scan.find_end(buffer, usize::MAX) {
+            Found::End => {
+                buffer.advance(self.scan.next);
+                self.scan = Scan::default();
+                true
+            }
+            Found::Nothing | Found::TooLong => {
+                self.scan.forget(buffer);
+                false
+            }
+        }
+    }
+
+    #[cold]
     fn too_long(&mut self, buffer: &BytesMut) -> Incoming {
         self.scan.skipping = true;
         let mut start = 0;
@@ -214,38 +239,37 @@ impl Scan {
     }
 }
 
-/// Where the line feeds of a buffer are. Eight bytes at a time: lines are short, so that a call to
-/// `memchr` for each costs more, above all at the end of a small read.
+/// Where the line feeds of a buffer are. A block at a time, whatever is in it: lines are short and
+/// of any length, so that to stop at each costs the processor more in wrong guesses than the search.
 struct LineFeeds<'a> {
     buffer: &'a [u8],
-    /// Where the word begins that `hits` tells of.
-    word: usize,
-    /// Where the next word begins.
+    /// Where the block begins that `hits` tells of.
+    block: usize,
+    /// Where the next block begins.
     next: usize,
-    /// The highest bit of every byte that is a line feed.
+    /// A bit for every byte of the block that is a line feed, the first byte's lowest.
     hits: u64,
 }
+
+/// How many bytes are looked at together: as many as a word has bits.
+const BLOCK: usize = 64;
 
 impl<'a> LineFeeds<'a> {
     #[inline]
     fn new(buffer: &'a [u8], from: usize) -> Self {
-        Self { buffer, word: from, next: from, hits: 0 }
+        Self { buffer, block: from, next: from, hits: 0 }
     }
 
-    /// Eight bytes from `self.next`; zeroes behind the end.
+    /// The line feeds in the block at `self.next`, or in what there is of it.
     #[inline]
-    fn load(&self) -> u64 {
+    fn look(&self) -> u64 {
         let Self { buffer, next, .. } = *self;
-        if let Some(word) = buffer[next..].first_chunk::<8>() {
-            return u64::from_le_bytes(*word);
-        }
-        let left = buffer.len() - next;
-        if let Some(word) = buffer.last_chunk::<8>() {
-            return u64::from_le_bytes(*word) >> (8 * (8 - left));
-        }
-        let mut word = [0; 8];
-        word[..left].copy_from_slice(&buffer[next..]);
-        u64::from_le_bytes(word)
+        let Some(last) = buffer.len().checked_sub(BLOCK) else {
+            return hits_of_few(buffer) >> next;
+        };
+        let start = next.min(last);
+        let block = buffer[start..].first_chunk::<BLOCK>().expect("the last block is whole");
+        hits(block) >> (next - start)
     }
 }
 
@@ -254,22 +278,47 @@ impl Iterator for LineFeeds<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const LOW: u64 = 0x7f * ONES;
         while self.hits == 0 {
             if self.next >= self.buffer.len() {
                 return None;
             }
-            // A byte becomes zero if it is a line feed; then its highest bit, and only then, is set.
-            let zeroes = self.load() ^ (ONES * u64::from(b'\n'));
-            self.hits = !(((zeroes & LOW) + LOW) | zeroes | LOW);
-            self.word = self.next;
-            self.next += 8;
+            self.hits = self.look();
+            self.block = self.next;
+            self.next += BLOCK;
         }
-        let at = self.word + self.hits.trailing_zeros() as usize / 8;
+        let at = self.block + self.hits.trailing_zeros() as usize;
         self.hits &= self.hits - 1;
         Some(at)
     }
+}
+
+/// A bit for every line feed. Written so that the compiler compares many bytes at once.
+#[inline]
+fn hits<const N: usize>(block: &[u8; N]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut bits = [0_u8; N];
+    for (at, (bit, byte)) in bits.iter_mut().zip(block).enumerate() {
+        *bit = if *byte == b'\n' { 1 << (at % 8) } else { 0 };
+    }
+    let (words, _) = bits.as_chunks::<8>();
+    words.iter().enumerate().fold(0, |hits, (at, word)| {
+        // The bits of eight bytes are all different ones: their sum, in the highest byte, has them.
+        hits | (u64::from_le_bytes(*word).wrapping_mul(ONES) >> 56) << (8 * at)
+    })
+}
+
+/// [`hits`] of less than a block: two looks, which overlap, at as many bytes as there are twice.
+#[inline(never)]
+fn hits_of_few(bytes: &[u8]) -> u64 {
+    fn two<const N: usize>(bytes: &[u8]) -> Option<u64> {
+        let (first, last) = (bytes.first_chunk::<N>()?, bytes.last_chunk::<N>()?);
+        Some(hits(first) | hits(last) << (bytes.len() - N))
+    }
+    let of_each = || bytes.iter().rev().fold(0, |hits, byte| hits << 1 | u64::from(*byte == b'\n'));
+    two::<32>(bytes)
+        .or_else(|| two::<16>(bytes))
+        .or_else(|| two::<8>(bytes))
+        .unwrap_or_else(of_each)
 }
 
 /// Whether a first line is that of an old `Command`'s answer, whose output comes raw.
@@ -291,21 +340,13 @@ impl Decoder for Codec {
     ///
     /// # Errors
     /// Only if a greeting is expected and what comes cannot be one.
+    #[inline]
     fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Incoming>> {
         if self.expect_banner {
             return self.decode_banner(buffer);
         }
-        if self.scan.skipping {
-            match self.scan.find_end(buffer, usize::MAX) {
-                Found::End => {
-                    buffer.advance(self.scan.next);
-                    self.scan = Scan::default();
-                }
-                Found::Nothing | Found::TooLong => {
-                    self.scan.forget(buffer);
-                    return Ok(None);
-                }
-            }
+        if self.scan.skipping && !self.skip(buffer) {
+            return Ok(None);
         }
         if self.scan.segment == 0 {
             skip_blank_lines(buffer, &mut self.scan.next);
@@ -313,11 +354,7 @@ impl Decoder for Codec {
         match self.scan.find_end(buffer, self.max_frame) {
             Found::Nothing => Ok(None),
             Found::TooLong => Ok(Some(self.too_long(buffer))),
-            Found::End => {
-                let scan = std::mem::take(&mut self.scan);
-                let bytes = buffer.split_to(scan.next).freeze();
-                Ok(Some(Incoming::Frame(Frame::new(bytes, scan.ends))))
-            }
+            Found::End => Ok(Some(Incoming::Frame(self.cut(buffer)))),
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Frame {
     bytes: Bytes,
     ends: LineEnds,
     kind: Kind,
+    /// Where the value of the first header begins.
+    name: usize,
     /// How many of the lines are headers: all, but for the raw output of an old `Command`.
     headers: usize,
 }
@@ -57,8 +59,10 @@ pub struct Frame {
 impl Frame {
     /// A frame of `bytes`, whose lines end where `ends` says; at least one line.
     pub(super) fn new(bytes: Bytes, ends: LineEnds) -> Self {
-        let mut frame = Self { headers: ends.len(), bytes, ends, kind: Kind::Other };
-        frame.kind = Kind::of(header(frame.line(0)).0);
+        let mut frame = Self { headers: ends.len(), bytes, ends, kind: Kind::Other, name: 0 };
+        let first = frame.line(0);
+        let (name, value) = header(first);
+        (frame.kind, frame.name) = (Kind::of(name), first.len() - value.len());
         if frame.is_raw_output() {
             let heads = |line: &&[u8]| {
                 let name = header(line).0;
@@ -76,7 +80,7 @@ impl Frame {
 
     /// The value of the first header: `Success`, `Hangup`, `Originate`.
     pub fn name(&self) -> &[u8] {
-        header(self.line(0)).1
+        &self.line(0)[self.name..]
     }
 
     /// Whether this is the event `name`.
@@ -170,6 +174,7 @@ pub(super) fn is(bytes: &[u8], name: &str) -> bool {
 }
 
 /// A line's name and value; a line without a colon is all value.
+#[inline]
 pub(super) fn header(line: &[u8]) -> (&[u8], &[u8]) {
     fn parse(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
         let name = take_while(|byte| byte != b':');

@@ -39,6 +39,15 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
 }
 
+/// What a look at Asterisk's list came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// Calls that Asterisk should have and has not.
+    pub missing: usize,
+    /// Calls that are not listed and may be too young for it: only another look can tell.
+    pub too_young: usize,
+}
+
 impl Default for CallBook {
     fn default() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
@@ -105,23 +114,22 @@ impl CallBook {
     }
 
     /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
-    /// The calls it should have and has not will end as missing. Says how many those are.
-    pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> usize {
+    /// The calls it should have and has not will end as missing.
+    pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> Compared {
         let mut book = self.lock();
-        let missing: Vec<CallId> = book
-            .calls
-            .values()
-            .filter(|followed| followed.placed_at.is_some_and(|at| at + BIRTH < asked_at))
-            .map(|followed| followed.call.id())
-            .filter(|id| !listed.contains(id))
-            .collect();
-        for id in &missing {
+        let unlisted = book.calls.values().filter(|followed| {
+            !followed.call.progress.status.is_end() && !listed.contains(&followed.call.id())
+        });
+        let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
+            .map(|followed| (followed.call.id(), followed.placed_at))
+            .partition(|(_, placed_at)| placed_at.is_some_and(|at| at + BIRTH < asked_at));
+        for (id, _) in &missing {
             book.change(*id, |call| {
                 call.handle_missing(asked_at);
                 false
             });
         }
-        missing.len()
+        Compared { missing: missing.len(), too_young: too_young.len() }
     }
 
     /// Whether some call has been silent for so long that Asterisk must be asked about it.

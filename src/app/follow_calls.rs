@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::App;
+use super::call_book::Compared;
 use crate::ami::{AmiError, Channel, LineState, Reports};
-use crate::domain::call::{Call, CallId};
+use crate::domain::call::{Call, CallId, Report};
 
 /// The most calls stored in one statement.
 const GROUP: usize = 2_000;
@@ -30,15 +31,27 @@ pub async fn follow_calls(
 ) -> anyhow::Result<()> {
     let mut line = app.ami.states();
     let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut again = interval(app.settings.compare_every);
+    for timer in [&mut look, &mut again] {
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    // Whether a call may have ended unheard: so it is from a lost line until a look has told all.
+    let mut in_doubt = false;
 
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(batch) = reports.next() => app.calls.handle_reports(batch, Utc::now()),
             () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(Utc::now()),
-            Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) { compare(&app).await },
-            _ = look.tick() => if app.calls.has_overdue(Utc::now()) { compare(&app).await },
+            Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) {
+                in_doubt = compare(&app).await;
+            },
+            _ = look.tick() => if in_doubt || app.calls.has_overdue(Utc::now()) {
+                in_doubt = compare(&app).await;
+            },
+            _ = again.tick() => if app.calls.in_progress() > 0 {
+                in_doubt = compare(&app).await;
+            },
         }
         store_changes(&app, &stop).await;
     }
@@ -46,22 +59,39 @@ pub async fn follow_calls(
 }
 
 /// Compares the calls we follow with the channels Asterisk has. Those it no longer has will end.
-async fn compare(app: &App) {
+/// Says whether another look is needed.
+async fn compare(app: &App) -> bool {
     let asked_at = Utc::now();
     match app.ami.channels().await {
         Ok(channels) => {
             let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
-            let missing = app.calls.handle_list(&listed, asked_at);
-            info!(followed = app.calls.in_progress(), missing, "compared calls with Asterisk");
+            app.calls.handle_reports(channels.iter().filter_map(seen).collect(), asked_at);
+            let Compared { missing, too_young } = app.calls.handle_list(&listed, asked_at);
+            if missing > 0 {
+                info!(missing, "calls that Asterisk no longer has");
+            }
+            too_young > 0
         }
         Err(AmiError::Refused(why)) => {
             warn!("calls that ended unheard cannot be found: Asterisk refused the list: {why}");
+            false
         }
-        // The line went down again; the next time it is up we ask again.
         Err(error @ (AmiError::NotSent(_) | AmiError::Invalid(_) | AmiError::Unknown)) => {
             debug!("list channels: {error}");
+            true
         }
     }
+}
+
+/// What a channel's state says of our call. An answer given while the line was down is reported by
+/// nothing else, and a call that ends unanswered has failed.
+fn seen(channel: &Channel) -> Option<(CallId, Report)> {
+    let report = match channel.state {
+        5 => Report::Ringing,
+        6 => Report::Answered,
+        _ => return None,
+    };
+    Some((call_of(channel)?, report))
 }
 
 /// Ours are the channels whose unique id is one of our call ids.

@@ -56,6 +56,9 @@ pub struct Settings {
     pub trunks: BTreeMap<TrunkName, Trunk>,
     /// How long a request waits for the store before it is told to come back later.
     pub patience: Duration,
+    /// How often the calls we follow are compared with Asterisk's list while there are any, so
+    /// that a call whose end was never heard does not live for ever.
+    pub compare_every: Duration,
 }
 
 /// `[calls]`: what a request that says nothing gets.

@@ -7,7 +7,9 @@ mod environment;
 mod places;
 mod sections;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -163,7 +165,7 @@ fn read_secret(path: &Path) -> Result<String, ConfigError> {
 }
 
 fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
-    let mut trunks = std::collections::BTreeMap::new();
+    let mut trunks = BTreeMap::new();
     for (name, section) in &sections.trunks {
         let trunk = section.trunk();
         if let Some(strange) = trunk.unknown_placeholder() {
@@ -179,7 +181,8 @@ fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
     Ok(app::Settings {
         calls: sections.calls.clone(),
         trunks,
-        patience: std::time::Duration::from_secs(5),
+        patience: Duration::from_secs(5),
+        compare_every: Duration::from_secs(60),
     })
 }
 

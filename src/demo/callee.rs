@@ -51,7 +51,7 @@ pub enum Step {
     Ring,
     /// The callee answers.
     Answer,
-    /// The callee, or the network for him, says no.
+    /// The callee, or the network in their place, says no.
     Refuse(Refusal),
     /// The ring time-out is over.
     GiveUp,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_answers_in_time_talks_as_long_as_he_likes() {
+    fn somebody_who_answers_in_time_talks_as_long_as_they_like() {
         let script = Callee::Answers.script(&PACE, seconds(30));
 
         assert_eq!(steps(&script), [(1, Step::Ring), (4, Step::Answer), (60, Step::Finish)]);

@@ -1,7 +1,8 @@
 //! What the demo sets up for its show, and takes away again: a directory, a simulated Asterisk,
 //! and a daemon between the two.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ use super::user::User;
 
 /// Where the daemon listens if nobody else does.
 const USUAL_PORT: u16 = 5000;
+
+/// Where it listens otherwise.
+const ANY_PORT: u16 = 0;
 
 /// How long the line to the simulated Asterisk may take to come up.
 const UP_PATIENCE: Duration = Duration::from_secs(10);
@@ -56,8 +60,14 @@ impl Stage {
             .context("open a port for the simulated Asterisk")?;
         let asterisk = simulated.address();
 
-        let config = config::read(None, &environment(&directory.0, asterisk, &secret))?;
-        let running = daemon::start(config).await?;
+        let start = async |port| {
+            let environment = environment(&directory.0, asterisk, &secret, port);
+            daemon::start(config::read(None, &environment)?).await
+        };
+        let running = match start(USUAL_PORT).await {
+            Err(error) if is_in_use(&error) => start(ANY_PORT).await?,
+            started => started?,
+        };
         let backdrop = Lifecycle::default();
         let lines = backdrop.wires.tasks();
         backdrop.wires.spawn("simulated Asterisk", |stop| simulated.run(lines, stop));
@@ -128,7 +138,7 @@ impl Drop for Directory {
 
 /// The configuration, as the environment would say it. The caller's own environment has no part
 /// in it: the demo must not touch a database that somebody uses.
-fn environment(directory: &Path, asterisk: SocketAddr, secret: &str) -> Environment {
+fn environment(directory: &Path, asterisk: SocketAddr, secret: &str, port: u16) -> Environment {
     let place = |name: &str| directory.join(name).display().to_string();
     let settings = [
         ("ROTARY_DAEMON__STATE", place("state")),
@@ -136,17 +146,13 @@ fn environment(directory: &Path, asterisk: SocketAddr, secret: &str) -> Environm
         ("ROTARY_ASTERISK__ADDRESS", asterisk.to_string()),
         ("ROTARY_ASTERISK__USERNAME", "rotary".to_owned()),
         ("ROTARY_ASTERISK__SECRET", secret.to_owned()),
-        ("ROTARY_HTTP__LISTEN", http_address().to_string()),
+        ("ROTARY_HTTP__LISTEN", format!("127.0.0.1:{port}")),
         ("ROTARY_CONTROL__SOCKET", place("control.sock")),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// The usual port if it is free, else any.
-fn http_address() -> SocketAddr {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT));
-    match TcpListener::bind(usual) {
-        Ok(_free) => usual,
-        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-    }
+fn is_in_use(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.into_iter().any(|cause| cause.kind() == io::ErrorKind::AddrInUse)
 }

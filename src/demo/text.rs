@@ -20,7 +20,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// An answer: `Success`, `Error` or `Goodbye`, with the asker's `ActionID` if he gave one.
+    /// An answer: `Success`, `Error` or `Goodbye`, with the asker's `ActionID` if there was one.
     pub(super) fn response(kind: &'static str, action_id: Option<&str>) -> Self {
         Self::begin("Response", kind, Classes::NONE).action_id(action_id)
     }

@@ -1,4 +1,4 @@
-//! Who may log in, what he may hear and what he may ask.
+//! Who may log in, what they may hear and what they may ask.
 
 use std::ops::{BitAnd, BitOr};
 
@@ -13,9 +13,9 @@ pub struct User {
     pub name: String,
     /// The password, in the clear: MD5 login needs it so.
     pub secret: String,
-    /// Events he may hear.
+    /// Events they may hear.
     pub read: Classes,
-    /// Actions he may ask for.
+    /// Actions they may ask for.
     pub write: Classes,
 }
 

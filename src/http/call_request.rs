@@ -169,6 +169,7 @@ fn variable(name: String, value: Value) -> Result<(String, String), Problem> {
     Ok((name, one_line(&field, text, VALUE_LENGTH_MAX)?))
 }
 
+/// Kept with the call; this version does not post to it.
 fn callback_url(fields: &mut Fields) -> Result<Option<String>, Problem> {
     let Some(url) = line(fields, "callbackUrl", URL_LENGTH_MAX)? else { return Ok(None) };
     let uri = url.parse::<hyper::Uri>().ok();

@@ -1,5 +1,6 @@
 //! `/api/calls`: place a call, list calls, look at one.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -11,13 +12,14 @@ use super::auth::{Caller, MayCall, MayRead};
 use super::call_request::{journey_node, make_call as read_make_call};
 use super::dids::none_available;
 use super::fields::Fields;
+use super::listen::Closing;
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{CallView, PageView};
 use crate::app::App;
 use crate::app::find_calls::{self, Until};
-use crate::app::make_call::{MakeCallError, make_call};
-use crate::domain::call::CallId;
+use crate::app::make_call::{MadeCall, MakeCallError, make_call};
+use crate::domain::call::{Call, CallId};
 use crate::domain::did::DidId;
 use crate::store::calls::CallFilter;
 
@@ -29,10 +31,12 @@ pub(super) async fn make(
     MayCall(caller): MayCall,
     State(app): State<App>,
     QueryString(query): QueryString,
+    closing: Option<Extension<Closing>>,
     headers: HeaderMap,
     JsonBody(fields): JsonBody,
 ) -> Result<Response, Problem> {
-    place(app, caller, query, &headers, fields).await
+    let placed = place(app.clone(), caller, query, &headers, fields).await?;
+    placed.answer(&app, closing).await
 }
 
 /// `POST /api/journeys/make-call`: the same, as a journey engine's node has it.
@@ -40,11 +44,13 @@ pub(super) async fn make_for_journey(
     MayCall(caller): MayCall,
     State(app): State<App>,
     QueryString(query): QueryString,
+    closing: Option<Extension<Closing>>,
     headers: HeaderMap,
     JsonBody(mut fields): JsonBody,
 ) -> Result<Response, Problem> {
     let tenant = journey_node(&mut fields)?;
-    place(app, caller.acting_for(tenant)?, query, &headers, fields).await
+    let placed = place(app.clone(), caller.acting_for(tenant)?, query, &headers, fields).await?;
+    placed.answer(&app, closing).await
 }
 
 /// `GET /api/calls`
@@ -82,33 +88,68 @@ pub(super) async fn find(
     Ok(Json(CallView::in_full(&call.ok_or_else(not_found)?)))
 }
 
+/// A call that is on its way, and how long its asker wants to wait.
+struct Placed {
+    made: MadeCall,
+    wait: Option<Until>,
+}
+
 async fn place(
     app: App,
     caller: Caller,
     mut query: Fields,
     headers: &HeaderMap,
     fields: Fields,
-) -> Result<Response, Problem> {
+) -> Result<Placed, Problem> {
     let wait = wait(&mut query)?;
     query.finish()?;
     let wanted = read_make_call(caller.tenant, &app.settings.calls, headers, fields)?;
 
     let operation = app.clone();
     let made = app.to_the_end(async move { make_call(&operation, wanted).await }).await?;
-    let call = match wait {
-        None => made.call,
-        Some(until) => find_calls::wait_for(&app, made.call, until)
-            .await
-            .map_err(Problem::store_unavailable)?,
-    };
+    Ok(Placed { made, wait })
+}
 
-    let location = format!("/api/calls/{}", call.id());
-    let answer =
-        (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(CallView::from(&call)));
-    if made.replayed {
-        return Ok(([(REPLAYED, "true")], answer).into_response());
+impl Placed {
+    async fn answer(
+        self,
+        app: &App,
+        closing: Option<Extension<Closing>>,
+    ) -> Result<Response, Problem> {
+        let call = match self.wait {
+            None => self.made.call,
+            Some(until) => wait_for(app, self.made.call, until, closing).await?,
+        };
+        let location = format!("/api/calls/{}", call.id());
+        let view = Json(CallView::from(&call));
+        let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], view);
+        if self.made.replayed {
+            return Ok(([(REPLAYED, "true")], answer).into_response());
+        }
+        Ok(answer.into_response())
     }
-    Ok(answer.into_response())
+}
+
+/// The call once it has come so far; as it stands when the door closes before, for a daemon that
+/// stops does not wait for people to finish talking.
+async fn wait_for(
+    app: &App,
+    call: Call,
+    until: Until,
+    closing: Option<Extension<Closing>>,
+) -> Result<Call, Problem> {
+    let closed = async {
+        match closing {
+            Some(Extension(Closing(stop))) => stop.cancelled_owned().await,
+            None => std::future::pending().await,
+        }
+    };
+    let (tenant, id) = (call.request.tenant.clone(), call.id());
+    let reached = tokio::select! {
+        reached = find_calls::wait_for(app, call.clone(), until) => reached,
+        () = closed => find_calls::find(app, &tenant, id).await.map(|found| found.unwrap_or(call)),
+    };
+    reached.map_err(Problem::store_unavailable)
 }
 
 fn wait(query: &mut Fields) -> Result<Option<Until>, Problem> {

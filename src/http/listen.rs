@@ -33,6 +33,10 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait after the system refused a connection for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Tells a request that its door closes, for one that waits and need not.
+#[derive(Debug, Clone)]
+pub(super) struct Closing(pub(super) CancellationToken);
+
 /// Opens the Unix socket for its owner and group.
 ///
 /// A file left behind by a daemon that died is replaced; one on which a daemon answers is not.
@@ -171,8 +175,10 @@ async fn talk<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let closing = Closing(stop.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(door);
+        request.extensions_mut().insert(closing.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()

@@ -90,7 +90,7 @@ pub struct CallView {
     pub caller_name: Option<String>,
     /// How long the phone may ring.
     pub ring_timeout_seconds: u32,
-    /// Where changes will be posted.
+    /// Where changes will be posted. It is kept; nothing is posted to it in this version.
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
     pub journey: Option<Value>,

@@ -4,7 +4,7 @@
 # instance.sh cli  DIR CMD  one CLI command, through the instance's own control socket
 #
 # make reads from the environment: VERSION (22 or 16), AMI and SIP (ports on 127.0.0.1), CARRIER (host:port),
-# SECRET (of the AMI user). Of asterisk-conf/ only these change, and a value that is not found there is an error:
+# SECRET (of the AMI user), and WRITE (its privileges, where they are to be others). Of asterisk-conf/ only these change, and a value that is not found there is an error:
 # what the tests run is what people install.
 set -euo pipefail
 
@@ -47,6 +47,7 @@ make() {
     cp "$conf"/{manager,pjsip,extensions}.conf "$etc/"
     change manager.conf 'port = 5038' "port = $AMI"
     change manager.conf 'secret = change-me' "secret = $SECRET"
+    change manager.conf 'write = originate,call,reporting' "write = ${WRITE:-originate,call,reporting}"
     change pjsip.conf 'bind = 0.0.0.0:5060' "bind = 127.0.0.1:$SIP"
     change pjsip.conf 'contact = sip:127.0.0.1:5080' "contact = sip:$CARRIER"
 

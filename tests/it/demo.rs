@@ -1,6 +1,7 @@
 //! `rotary demo`, as somebody runs it who has just built Rotary.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -11,6 +12,8 @@ use tokio::process::{Child, ChildStdout, Command};
 
 #[tokio::test]
 async fn the_demo_shows_every_ending_and_leaves_nothing_behind() {
+    // Whoever has the usual port, the demo finds another.
+    let _taken = TcpListener::bind("127.0.0.1:5000");
     let place = TempDir::new().unwrap();
 
     let output = demo(place.path()).arg("--once").output().await.unwrap();

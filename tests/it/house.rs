@@ -1,12 +1,13 @@
 //! A daemon in this process, with SQLite in a directory of its own, alone or with a simulated Asterisk.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use rotary::ami::LineState;
-use rotary::config;
+use rotary::config::{self, Config};
 use rotary::daemon::{self, Running};
 use rotary::demo::callee::Pace;
 use rotary::demo::{self, Control, Simulated};
@@ -42,24 +43,36 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         // Asterisk is where a moment ago there was a free port.
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self::open_beside(folder, &nobody.to_string()).await
+        Self::open_beside(folder, &nobody.to_string(), |_| {}).await
     }
 
     /// Starts it beside a simulated Asterisk whose callees do all at once, and waits for the line.
     pub(crate) async fn open_with_asterisk() -> (Self, Control) {
         let settings = demo::Settings { pace: Pace::INSTANT, ..demo::Settings::default() };
+        Self::open_with(settings, |_| {}).await
+    }
+
+    /// Starts it beside a simulated Asterisk set up like this, its own configuration changed so.
+    pub(crate) async fn open_with(
+        settings: demo::Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> (Self, Control) {
         let asterisk = Simulated::bind(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
         let (address, control) = (asterisk.address().to_string(), asterisk.control());
         let tasks = TaskTracker::new();
         tasks.spawn(asterisk.run(tasks.clone(), CancellationToken::new()));
-        let house = Self::open_beside(tempfile::tempdir().unwrap(), &address).await;
+        let house = Self::open_beside(tempfile::tempdir().unwrap(), &address, change).await;
 
         let mut states = house.running.app.ami.states();
         states.wait_for(|state| matches!(state, LineState::Up { .. })).await.unwrap();
         (house, control)
     }
 
-    async fn open_beside(folder: TempDir, asterisk: &str) -> Self {
+    async fn open_beside(
+        folder: TempDir,
+        asterisk: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let place = folder.path().to_str().unwrap();
         let environment = [
             ("STATE_DIRECTORY", place),
@@ -69,8 +82,14 @@ impl House {
             ("ROTARY_ASTERISK__SECRET", "s3cret"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let config = config::read(None, &environment.into_iter().collect()).unwrap();
+        let mut config = config::read(None, &environment.into_iter().collect()).unwrap();
+        change(&mut config);
         Self { running: daemon::start(config).await.unwrap(), folder }
+    }
+
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn close(self) {
+        self.running.lifecycle.stop(Duration::from_secs(60)).await;
     }
 
     /// A file in the daemon's directory.
@@ -78,6 +97,11 @@ impl House {
         let path = self.folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
+    }
+
+    /// Where a file of the daemon's directory is.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
     /// Asks as an administrator on the control socket.

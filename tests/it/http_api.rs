@@ -132,7 +132,8 @@ async fn a_file_is_imported_as_a_body_or_as_a_form_and_bad_rows_are_told() {
 async fn a_file_that_cannot_be_imported_says_why() {
     let house = House::open().await;
     let post = |kind: &str, body: Body| Ask::post_as(IMPORT, kind, body);
-    let pieces = [Ok(Bytes::from("number\n+14045550001\n")), Err(std::io::Error::other("gone"))];
+    let cut_short = Bytes::from("number\n+14045550001\n+140455500");
+    let pieces = [Ok(cut_short), Err(std::io::Error::other("gone"))];
     let broken_off = Body::from_stream(futures_util::stream::iter(pieces));
 
     let headless = house.ask(post("text/csv", "phone,notes\n1,2\n".into())).await;
@@ -145,6 +146,8 @@ async fn a_file_that_cannot_be_imported_says_why() {
     assert_eq!(as_json.problem(), (415, "unsupported_media_type"));
     assert_eq!(fileless.problem(), (422, "missing_field"));
     assert_eq!(broken.problem(), (400, "invalid_body"));
+    // The end of a file that broke off is not taken for its end.
+    assert_eq!(house.ask(Ask::get(DIDS)).await.body["data"], json!([]));
 }
 
 #[tokio::test]

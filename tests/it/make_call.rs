@@ -162,6 +162,23 @@ async fn a_call_by_command_is_waited_for_and_shown() {
     assert!(status.out.contains("asterisk  up"), "{}", status.out);
 }
 
+#[tokio::test]
+async fn a_daemon_that_stops_does_not_wait_for_a_call_to_end() {
+    let (house, asterisk) = House::open_with_asterisk().await;
+    let socket = house.running.socket.clone();
+    add(&house, "+14045550001").await;
+
+    let args = ["call", "+14155550180", "--wait", "end", "--ring-timeout", "600", "--json"];
+    let stop = async {
+        asterisk.wait_until(|counts| counts.in_progress == 1).await;
+        house.close().await;
+    };
+    let (call, ()) = tokio::join!(rotary(&socket, &args), stop);
+
+    assert_eq!(call.code, 0, "{}{}", call.out, call.err);
+    assert!(["initiated", "ringing"].contains(&call.json()["status"].as_str().unwrap()));
+}
+
 async fn add(house: &House, number: &str) -> String {
     let body = json!({"number": number, "status": "active"});
     house.ask(Ask::post("/api/asterisk-dids", &body)).await.text("id").to_owned()

@@ -1,6 +1,16 @@
+//! What may be said to Asterisk, and how it is read there.
+
 use proptest::prelude::*;
+use tokio_util::codec::Decoder;
 
 use super::*;
+use crate::ami::codec::{Codec, Incoming};
+use crate::ami::frame::Frame;
+
+const SENT: &[u8] =
+    include_bytes!("../../../tests/fixtures/ami/variables_with_commas_and_quotes.c2s");
+const TOLD: &[u8] =
+    include_bytes!("../../../tests/fixtures/ami/variables_with_commas_and_quotes.s2c");
 
 #[test]
 fn nothing_that_ends_a_line_is_sent() {
@@ -77,6 +87,40 @@ fn a_variable_cannot_be_a_dialplan_function() {
     }
 }
 
+#[test]
+fn asterisk_reads_variables_as_we_think_it_does() {
+    let sent = frames(SENT).into_iter().find(|frame| frame.name() == b"Originate").unwrap();
+    let mut expected: Vec<(String, String)> = Vec::new();
+    for list in sent.all("Variable") {
+        for text in read_by_asterisk(std::str::from_utf8(list).unwrap()) {
+            let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+            expected.push((name.trim_start_matches('_').to_owned(), value.to_owned()));
+        }
+    }
+
+    let told = told_variables();
+
+    for (name, value) in &told {
+        // Of two with the same name the first counts.
+        let first = expected.iter().find(|(expected, _)| expected == name);
+        assert_eq!(first.map(|(_, value)| value), Some(value), "{name}");
+    }
+    assert!(["A", "C", "D", "E", "N", "P"].iter().all(|name| told.iter().any(|t| t.0 == *name)));
+}
+
+#[test]
+fn what_we_would_send_for_a_captured_value_is_what_was_sent() {
+    let sent = frames(SENT).into_iter().find(|frame| frame.name() == b"Originate").unwrap();
+    let sent: Vec<_> = sent.all("Variable").map(|line| String::from_utf8_lossy(line)).collect();
+    let told = told_variables();
+
+    for name in ["B", "D", "H", "I", "J", "K", "O", "P"] {
+        let (_, value) = told.iter().find(|(told, _)| told == name).unwrap();
+        let line = format!("{name}={}", escaped(value));
+        assert!(sent.iter().any(|sent| *sent == line), "{line}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_variable_arrives_as_it_was_given(value in "[^\r\n\0]{0,60}") {
@@ -103,6 +147,26 @@ fn read_by_asterisk(text: &str) -> Vec<String> {
         }
     }
     parts
+}
+
+/// What Asterisk answered to `GetVar`. (Its `VarSet` events escape backslashes once more.)
+fn told_variables() -> Vec<(String, String)> {
+    let told = frames(TOLD).into_iter().filter(|frame| frame.name() == b"Success");
+    let told = told.filter_map(|frame| {
+        let (name, value) = (frame.text("Variable")?, frame.text("Value")?);
+        (name.len() == 1).then(|| (name.into_owned(), value.into_owned()))
+    });
+    told.collect()
+}
+
+fn frames(stream: &[u8]) -> Vec<Frame> {
+    let (mut codec, mut buffer) = (Codec::client(), BytesMut::from(stream));
+    let next = || codec.decode(&mut buffer).unwrap();
+    let frame = |incoming| match incoming {
+        Incoming::Frame(frame) => Some(frame),
+        Incoming::Banner(_) | Incoming::TooLong { .. } => None,
+    };
+    std::iter::from_fn(next).filter_map(frame).collect()
 }
 
 fn originate() -> Originate {

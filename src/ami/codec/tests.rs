@@ -1,9 +1,11 @@
+//! Streams as they come, and as they should not.
+
+mod corpus;
+
 use proptest::prelude::*;
 
 use super::*;
 
-const STREAM: &[u8] =
-    include_bytes!("../../../tests/fixtures/ami/120_calls_interleaved_with_lists_and_pings.s2c");
 const LISTS: &[u8] =
     include_bytes!("../../../tests/fixtures/ami/lists_and_a_bare_line_feed_in_a_value.s2c");
 const USER_EVENTS: &[u8] =
@@ -238,18 +240,6 @@ fn what_is_written_is_read_back() {
     let frames = frames(&buffer);
 
     assert_eq!(frames[0].get("Key"), Some(&b"a: b"[..]));
-}
-
-#[test]
-fn a_captured_megabyte_gives_the_same_messages_in_reads_of_any_size() {
-    let whole = decode(Codec::client(), STREAM, STREAM.len());
-    let kinds =
-        |kind| whole.iter().filter(|i| matches!(i, Incoming::Frame(f) if f.kind() == kind)).count();
-    assert_eq!(kinds(Kind::Other), 0);
-    assert_eq!(kinds(Kind::Event) + kinds(Kind::Response) + 1, whole.len());
-    for step in [1, 2, 3, 5, 64, 1000, 4096] {
-        assert_eq!(decode(Codec::client(), STREAM, step), whole, "reads of {step}");
-    }
 }
 
 proptest! {

@@ -1,3 +1,5 @@
+//! What captured calls report.
+
 use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 

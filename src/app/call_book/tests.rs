@@ -78,7 +78,7 @@ fn a_call_that_asterisk_no_longer_has_ends_a_moment_later() {
     let (book, id) = book_with_a_call();
     book.placed(id, at(0));
 
-    assert_eq!(book.handle_list(&HashSet::new(), at(10)), 1);
+    assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
 
     assert_eq!(book.next_timeout(), Some(at(12)));
     book.handle_timeouts(at(11));
@@ -96,8 +96,9 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
     book.placed(listed, at(0));
     book.placed(just_placed, at(9));
 
-    assert_eq!(book.handle_list(&HashSet::from([listed]), at(10)), 0);
+    let compared = book.handle_list(&HashSet::from([listed]), at(10));
 
+    assert_eq!(compared, Compared { missing: 0, too_young: 2 });
     assert_eq!(book.next_timeout(), None);
     assert!(book.placed(on_its_way, at(11)).is_some());
 }
@@ -107,7 +108,7 @@ fn a_call_of_an_earlier_run_is_looked_for() {
     let book = CallBook::default();
     book.resume(call(1));
 
-    assert_eq!(book.handle_list(&HashSet::new(), at(10)), 1);
+    assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Exchange {
         self.answer(id, answer, now);
     }
 
-    /// The command that the frame asks for and the asker's `write` classes, or why he is refused.
+    /// The command that the frame asks for and the asker's `write` classes, or why that is refused.
     fn permitted(&self, id: SessionId, frame: &Frame) -> Result<(Command, Classes), String> {
         let Some(name) = frame.text("Action") else {
             return Err("Missing action in request".to_owned());

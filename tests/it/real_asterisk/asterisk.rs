@@ -35,12 +35,21 @@ impl Asterisk {
     /// Starts an Asterisk whose trunks `PJSIP` and `carrier` lead to the carrier at that address;
     /// returns when it is fully booted.
     pub(crate) async fn start(version: Version, carrier: SocketAddr) -> Self {
+        Self::start_with_privileges("originate,call,reporting", version, carrier).await
+    }
+
+    /// Starts one whose AMI user has other write privileges than Rotary needs.
+    pub(crate) async fn start_with_privileges(
+        write: &str,
+        version: Version,
+        carrier: SocketAddr,
+    ) -> Self {
         let ports = Ports::claim();
         let dir = tempfile::Builder::new().prefix("rotary-asterisk-").tempdir();
         let dir = dir.expect("create the instance's directory");
         let secret = format!("{:016x}", fastrand::u64(..));
         let mut asterisk = Self { process: None, dir, ports, secret };
-        asterisk.make(version, carrier).await;
+        asterisk.make(write, version, carrier).await;
         asterisk.start_again().await;
         asterisk
     }
@@ -68,6 +77,16 @@ impl Asterisk {
     /// Ends Asterisk as a crash does, and waits until it is gone.
     pub(crate) async fn kill9(&mut self) {
         self.process.take().expect("Asterisk runs").kill().await;
+    }
+
+    /// Lets Asterisk do nothing at all, as on a machine without memory or disk.
+    pub(crate) async fn freeze(&self) {
+        self.process.as_ref().expect("Asterisk runs").signal("STOP").await;
+    }
+
+    /// Lets a frozen Asterisk go on.
+    pub(crate) async fn thaw(&self) {
+        self.process.as_ref().expect("Asterisk runs").signal("CONT").await;
     }
 
     /// Starts the stopped Asterisk on the ports it had; returns when it is fully booted.
@@ -106,7 +125,7 @@ impl Asterisk {
         })
     }
 
-    async fn make(&self, version: Version, carrier: SocketAddr) {
+    async fn make(&self, write: &str, version: Version, carrier: SocketAddr) {
         let made = Command::new(script())
             .args(["make", path_text(self.dir.path())])
             .env("VERSION", version.number())
@@ -114,6 +133,7 @@ impl Asterisk {
             .env("SIP", (self.ports.first() + 1).to_string())
             .env("CARRIER", carrier.to_string())
             .env("SECRET", &self.secret)
+            .env("WRITE", write)
             .output()
             .await;
         let made = made.expect("run instance.sh");

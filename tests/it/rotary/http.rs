@@ -51,11 +51,6 @@ impl Http {
         self
     }
 
-    /// Shows a key.
-    pub(crate) fn with_key(self, key: &str) -> Self {
-        self.with("authorization", &format!("Bearer {key}"))
-    }
-
     /// Reads.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let answer = self.send("GET", path, Full::new(Bytes::new())).await;
@@ -111,12 +106,19 @@ where
 {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let asked = async move {
+    let exchange = async move {
         let (head, body) = sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     };
-    let both = async move { tokio::join!(asked, connection).0 };
-    tokio::time::timeout(PATIENCE, both).await?
+    let mut exchange = std::pin::pin!(exchange);
+    let either = async {
+        tokio::select! {
+            answer = &mut exchange => answer,
+            // Why the connection ended is for the exchange to say.
+            _ended = connection => exchange.await,
+        }
+    };
+    tokio::time::timeout(PATIENCE, either).await?
 }
