@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::App;
 use super::call_book::Compared;
 use crate::ami::{AmiError, Channel, LineState, Reports};
-use crate::domain::call::{Call, CallId};
+use crate::domain::call::{Call, CallId, Report};
 
 /// The most calls stored in one statement.
 const GROUP: usize = 2_000;
@@ -65,6 +65,7 @@ async fn compare(app: &App) -> bool {
     match app.ami.channels().await {
         Ok(channels) => {
             let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
+            app.calls.handle_reports(channels.iter().filter_map(seen).collect(), asked_at);
             let Compared { missing, too_young } = app.calls.handle_list(&listed, asked_at);
             if missing > 0 {
                 info!(missing, "calls that Asterisk no longer has");
@@ -80,6 +81,17 @@ async fn compare(app: &App) -> bool {
             true
         }
     }
+}
+
+/// What a channel's state says of our call. An answer given while the line was down is reported by
+/// nothing else, and a call that ends unanswered has failed.
+fn seen(channel: &Channel) -> Option<(CallId, Report)> {
+    let report = match channel.state {
+        5 => Report::Ringing,
+        6 => Report::Answered,
+        _ => return None,
+    };
+    Some((call_of(channel)?, report))
 }
 
 /// Ours are the channels whose unique id is one of our call ids.

@@ -11,7 +11,7 @@ use crate::app::{CallDefaults, Trunk};
 use crate::domain::did::TrunkName;
 use crate::telemetry;
 
-/// The whole file. Holds secrets, so it has no `Debug`; [`Sections::print`] masks them.
+/// The whole file. Holds secrets, so it has no `Debug`; `rotary config` prints them masked.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sections {

@@ -65,6 +65,37 @@ pub enum InvalidHeader {
     Twice(String),
 }
 
+/// A DID as a row of a file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DidRow {
+    /// The DID, complete: what the row leaves open is as usual.
+    pub did: NewDid,
+    /// What the row itself says, all that may change a DID that is there already.
+    pub given: Given,
+}
+
+/// The cells of a row that are not empty. The number always is one of them, and of the metadata
+/// each key that is there was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Given {
+    /// The area code; else it was read from the number.
+    pub area_code: bool,
+    /// The trunk.
+    pub trunk: bool,
+    /// The status.
+    pub status: bool,
+    /// The limit.
+    pub max_usage: bool,
+    /// The campaign.
+    pub campaign: bool,
+}
+
+impl Given {
+    /// A row without an empty cell.
+    pub const ALL: Self =
+        Self { area_code: true, trunk: true, status: true, max_usage: true, campaign: true };
+}
+
 /// A row that is no DID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RowError {
@@ -172,7 +203,7 @@ impl RowReader {
         width: usize,
         cell: impl Fn(usize) -> &'a str,
         id: DidId,
-    ) -> Result<NewDid, RowError> {
+    ) -> Result<DidRow, RowError> {
         let read = self.check_width(width, &cell).and_then(|()| self.read_cells(&cell, id));
         read.map_err(|fault| RowError {
             row,
@@ -196,7 +227,7 @@ impl RowReader {
         &mut self,
         cell: &impl Fn(usize) -> &'a str,
         id: DidId,
-    ) -> Result<NewDid, Fault> {
+    ) -> Result<DidRow, Fault> {
         let optional = |place: Option<usize>| {
             place.map(|place| cell(place).trim()).filter(|text| !text.is_empty())
         };
@@ -220,7 +251,7 @@ impl RowReader {
         let status: Option<DidStatus> = optional(self.columns.status)
             .map(|text| parse(text, "status", "invalid_status"))
             .transpose()?;
-        Ok(NewDid {
+        let did = NewDid {
             id,
             number,
             area_code,
@@ -229,7 +260,15 @@ impl RowReader {
             max_usage: optional(self.columns.max_usage).map(max_usage_of).transpose()?,
             campaign: self.campaign.clone(),
             metadata: self.metadata_of(optional)?,
-        })
+        };
+        let given = Given {
+            area_code: optional(self.columns.area_code).is_some(),
+            trunk: optional(self.columns.trunk).is_some(),
+            status: status.is_some(),
+            max_usage: did.max_usage.is_some(),
+            campaign: did.campaign.is_some(),
+        };
+        Ok(DidRow { did, given })
     }
 
     fn metadata_of<'a>(

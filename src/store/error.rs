@@ -112,3 +112,10 @@ fn is_passing_answer(answer: &dyn DatabaseError) -> bool {
     ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
         || matches!(&*code, "55P03" | "25006")
 }
+
+/// Whether two transactions wanted the same rows and this one was ended so that the other can go
+/// on: nothing of it happened, and it may be tried again at once.
+pub(super) fn is_contention(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|answer| answer.code());
+    code.is_some_and(|code| code == "40001" || code == "40P01")
+}

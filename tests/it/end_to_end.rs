@@ -102,6 +102,27 @@ async fn rotary_crashes_and_settles_the_call_that_ended_meanwhile() {
 }
 
 #[tokio::test]
+async fn rotary_learns_of_an_answer_that_came_while_it_was_down() {
+    let mut scene = Scene::new(Version::V22).await;
+    let to = "+14155550120";
+    let request = json!({"to": to, "variables": {"HOLD_SECONDS": 600}});
+
+    scene.asterisk.freeze().await;
+    let call = scene.place_unheard(&request).await;
+    scene.rotary.kill9().await;
+    scene.asterisk.thaw().await;
+    scene.carrier.wait_for_invite(to).await;
+    scene.one_channel_is_up().await;
+    scene.rotary.start_again().await;
+    scene.rotary.call_is(&call, "in-progress").await;
+    scene.hang_up_all().await;
+    let over = scene.rotary.call_is(&call, "completed").await;
+
+    assert_eq!(steps(&over), ["initiated", "in-progress", "completed"]);
+    assert_eq!(scene.uses().await, 1);
+}
+
+#[tokio::test]
 async fn rotary_crashes_while_the_phone_rings() {
     let mut scene = Scene::new(Version::V22).await;
     let ringing = json!({"to": "+14155550180", "ringTimeoutSeconds": 60});
@@ -115,6 +136,30 @@ async fn rotary_crashes_while_the_phone_rings() {
 
     assert_eq!(steps(&over), ["initiated", "ringing", "failed"]);
     assert_eq!(scene.uses().await, 1, "it may have rung");
+}
+
+#[tokio::test]
+async fn asterisk_that_hangs_leaves_a_call_open_until_it_is_known_what_became_of_it() {
+    let scene = Scene::new(Version::V22).await;
+
+    let request = json!({"to": "+14155550120", "variables": {"HOLD_SECONDS": 600}});
+    scene.asterisk.freeze().await;
+    let placed = scene.rotary.post("/api/calls", &request).await;
+    scene.rotary.unready().await;
+    let uses = scene.uses().await;
+    scene.asterisk.thaw().await;
+    // The thawed Asterisk finds the Originate in its socket and places the call. Whatever it reports
+    // before Rotary is back, nobody hears.
+    scene.rotary.ready().await;
+    let call = placed.json();
+    let id = call["id"].as_str().unwrap();
+    scene.rotary.call_is(id, "in-progress").await;
+    scene.hang_up_all().await;
+    scene.rotary.call_is(id, "completed").await;
+
+    assert_eq!((placed.status, &call["status"]), (202, &json!("initiated")), "{call}");
+    assert_eq!(uses, 1);
+    assert_eq!(scene.uses().await, 1, "an unknown outcome is never refunded");
 }
 
 #[tokio::test]
@@ -339,6 +384,26 @@ impl Scene {
         until("the channels to go", async || {
             let count = self.asterisk.cli("core show channels count").await;
             count.starts_with("0 active channels").then_some(())
+        })
+        .await;
+    }
+
+    /// Places a call that Asterisk does not answer for; its id, as soon as it is on record.
+    async fn place_unheard(&self, request: &Value) -> String {
+        let recorded = until("the call to be on record", async || {
+            let calls = self.rotary.get("/api/calls").await.json();
+            Some(calls["data"][0]["id"].as_str()?.to_owned())
+        });
+        tokio::select! {
+            id = recorded => id,
+            answer = self.rotary.post("/api/calls", request) => panic!("{answer:?}"),
+        }
+    }
+
+    async fn one_channel_is_up(&self) {
+        until("the channel to be up", async || {
+            let channels = self.asterisk.cli("core show channels concise").await;
+            channels.contains("!Up!").then_some(())
         })
         .await;
     }

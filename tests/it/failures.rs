@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::postgres::{Fsync, Postgres};
-use crate::real_asterisk::{Asterisk, Carrier, Version};
+use crate::real_asterisk::{Asterisk, Carrier, Manager, Version};
 use crate::rotary::{Output, Rotary};
 use crate::wait::until;
 
@@ -120,6 +120,31 @@ async fn a_database_that_goes_away_is_named_and_found_again() {
     assert_eq!(placed.json()["status"], "completed", "{placed:?}\n{}", rotary.log());
     assert_eq!(uses(&rotary).await, 1, "what failed has used nothing");
     assert_eq!(carrier.invites().len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_ends_while_the_database_is_away_is_stored_when_it_is_back() {
+    let carrier = Carrier::start().await;
+    let server = Asterisk::start(Version::V22, carrier.address()).await;
+    let mut postgres = Postgres::new(Fsync::Off);
+    let rotary = Rotary::beside(&server).set("DATABASE_URL", &postgres.url()).start_ready().await;
+    add_did(&rotary).await;
+    let request = json!({"to": CALLEE, "variables": {"HOLD_SECONDS": 600}});
+    let call = rotary.post("/api/calls?wait=answer", &request).await.json();
+    let id = call["id"].as_str().unwrap();
+
+    postgres.stop_immediate();
+    let hang_up = [("Action", "Hangup"), ("Channel", id), ("Cause", "16")];
+    let manager = Manager::connect(server.ami_address(), server.username(), server.secret());
+    manager.await.unwrap().send(&hang_up).await.unwrap();
+    until("Rotary to be unable to store it", async || {
+        rotary.log().contains("store the progress of calls").then_some(())
+    })
+    .await;
+    postgres.start();
+    let over = rotary.call_is(id, "completed").await;
+
+    assert_eq!(over["cause"]["code"], 16, "{over}");
 }
 
 #[tokio::test]

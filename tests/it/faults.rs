@@ -170,9 +170,8 @@ async fn uses(house: &House) -> i64 {
 
 /// The call once it has ended, as the store has it.
 async fn wait_for_end(house: &House, id: &str) -> Value {
-    wait_for(house, &format!("{CALLS}/{id}"), |call| match call["endedAt"] {
-        Value::Null => &Value::Null,
-        _ => call,
+    wait_for(house, &format!("{CALLS}/{id}"), |call| {
+        if call["endedAt"].is_null() { &Value::Null } else { call }
     })
     .await
 }
@@ -181,10 +180,11 @@ async fn wait_for_end(house: &House, id: &str) -> Value {
 async fn wait_for(house: &House, path: &str, part: impl Fn(&Value) -> &Value) -> Value {
     loop {
         let answer = house.ask(Ask::get(path)).await;
-        match part(&answer.body) {
-            Value::Null => tokio::task::yield_now().await,
-            found => return found.clone(),
+        let found = part(&answer.body);
+        if !found.is_null() {
+            return found.clone();
         }
+        tokio::task::yield_now().await;
     }
 }
 

@@ -13,7 +13,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use rotary::app::import_dids::{ImportSettings, Stored, import};
-use rotary::domain::did::{DidStatus, NewDid};
+use rotary::domain::did::DidStatus;
+use rotary::domain::did_csv::DidRow;
 use rotary::domain::number::Region;
 
 #[tokio::test]
@@ -56,9 +57,9 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn put(&mut self, chunk: Vec<NewDid>) -> Stored {
+    fn put(&mut self, chunk: Vec<DidRow>) -> Stored {
         let mut stored = Stored::default();
-        for did in chunk {
+        for DidRow { did, .. } in chunk {
             if !self.numbers.insert(did.number.to_string()) {
                 stored.duplicates += 1;
                 continue;

@@ -44,9 +44,14 @@ impl Process {
 
     /// Asks it to end (SIGTERM).
     pub(crate) async fn ask_to_end(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) async fn signal(&self, name: &str) {
         let pid = self.0.id().expect("it runs");
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
-        assert!(sent.expect("run sh").success(), "send SIGTERM to {pid}");
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await;
+        assert!(sent.expect("run sh").success(), "send {name} to {pid}");
     }
 
     /// Waits until it is gone.

@@ -13,7 +13,7 @@ struct Refused;
 #[tokio::test]
 async fn a_long_file_goes_to_the_sink_in_chunks() {
     let sizes = RefCell::new(Vec::new());
-    let sink = |chunk: Vec<NewDid>| {
+    let sink = |chunk: Vec<DidRow>| {
         sizes.borrow_mut().push(chunk.len());
         stored(&chunk)
     };
@@ -38,7 +38,7 @@ async fn the_next_bytes_are_read_when_the_last_chunk_is_stored() {
     let read = Cell::new(0);
     let source = stream::iter(lines(20_000)).inspect(|_| read.set(read.get() + 1));
     let read_at_store = RefCell::new(Vec::new());
-    let sink = |chunk: Vec<NewDid>| {
+    let sink = |chunk: Vec<DidRow>| {
         read_at_store.borrow_mut().push(read.get());
         stored(&chunk)
     };
@@ -51,7 +51,7 @@ async fn the_next_bytes_are_read_when_the_last_chunk_is_stored() {
 #[tokio::test]
 async fn a_sink_that_fails_ends_the_import_and_says_what_is_done() {
     let calls = Cell::new(0);
-    let sink = |chunk: Vec<NewDid>| {
+    let sink = |chunk: Vec<DidRow>| {
         calls.set(calls.get() + 1);
         let fails = calls.get() == 2;
         async move { if fails { Err(Refused) } else { stored(&chunk).await } }
@@ -106,7 +106,7 @@ async fn a_quote_that_swallows_the_file_is_found_by_its_line() {
     assert!(matches!(error.failure, ImportFailure::RowTooLong { line: 2 }));
 }
 
-fn stored(chunk: &[NewDid]) -> std::future::Ready<Result<Stored, Refused>> {
+fn stored(chunk: &[DidRow]) -> std::future::Ready<Result<Stored, Refused>> {
     let all = chunk.len() as u64;
     std::future::ready(Ok(Stored { imported: all, available: all, ..Stored::default() }))
 }

@@ -1,4 +1,4 @@
-//! Headers and rows as people and spreadsheets write them.
+//! Rows as people and spreadsheets write them.
 
 use uuid::Uuid;
 
@@ -89,13 +89,26 @@ fn a_trunk_is_not_carried_over_to_the_next_row() {
     let mut read = |row: &'static str| {
         let cells: Vec<&str> = row.split(',').collect();
         let cell = |place: usize| cells.get(place).copied().unwrap_or("");
-        reader.read(2, cells.len(), cell, DidId(Uuid::nil())).unwrap()
+        reader.read(2, cells.len(), cell, DidId(Uuid::nil())).unwrap().did
     };
 
     let (first, second) = (read("4045556789,carrier,c_1"), read("4045556790,,"));
 
     assert_eq!((first.trunk.as_str(), first.campaign.is_some()), ("carrier", true));
     assert_eq!((second.trunk.as_str(), second.campaign), ("PJSIP", None));
+}
+
+#[test]
+fn an_empty_cell_is_not_given() {
+    let cells = ["4045556789", "", " ", "active", "", "c_1"];
+    let header = "number,areaCode,trunk,status,maxUsage,campaignId";
+
+    let row = read_row(header, cells.len(), |place| cells[place]).unwrap();
+
+    let nothing =
+        Given { area_code: false, trunk: false, status: false, max_usage: false, campaign: false };
+    assert_eq!(row.given, Given { status: true, campaign: true, ..nothing });
+    assert_eq!(row.did.area_code.unwrap().to_string(), "404");
 }
 
 #[test]
@@ -108,6 +121,14 @@ fn a_report_repeats_only_the_beginning_of_a_long_cell() {
 fn read(header: &str, row: &str) -> Result<NewDid, RowError> {
     let cells: Vec<&str> = row.split(',').collect();
     let cell = |place: usize| cells.get(place).copied().unwrap_or("");
+    read_row(header, cells.len(), cell).map(|row| row.did)
+}
+
+fn read_row<'a>(
+    header: &str,
+    width: usize,
+    cell: impl Fn(usize) -> &'a str,
+) -> Result<DidRow, RowError> {
     let columns = Columns::read(header.split(',')).unwrap();
-    RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()))
+    RowReader::new(columns, Region::US).read(2, width, cell, DidId(Uuid::nil()))
 }

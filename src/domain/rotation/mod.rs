@@ -13,8 +13,6 @@ mod late;
 mod order;
 mod pool;
 mod run;
-#[cfg(test)]
-mod tests;
 
 use hashbrown::HashMap;
 
@@ -275,3 +273,6 @@ impl<T: Clone + Eq + std::hash::Hash> Names<T> {
         &self.names[key.place()]
     }
 }
+
+#[cfg(test)]
+mod tests;

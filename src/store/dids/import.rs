@@ -1,17 +1,19 @@
-//! Many DIDs at once: a chunk of an import is one statement.
+//! Many DIDs at once: a chunk of an import is one transaction.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
-use uuid::Uuid;
+use serde_json::{Map, Value, json};
+use sqlx::AssertSqlSafe;
+use sqlx::query::Query;
 
+use super::row::{Shared, texts_of};
 use super::{During, Store, StoreError, stored_time};
-use crate::domain::did::{DidId, DidState, NewDid, TrunkName};
-use crate::domain::number::E164;
+use crate::domain::did::{DidState, TrunkName};
+use crate::domain::did_csv::{DidRow, Given};
 use crate::domain::tenant::{CampaignId, TenantId};
-use crate::store::dids::row::saturate;
+use crate::store::error::is_contention;
 use crate::store::{Database, id_text, time_text};
 
 /// What to do with a number the tenant has.
@@ -20,7 +22,8 @@ pub enum OnDuplicate {
     /// Leave it as it is.
     #[default]
     Skip,
-    /// Give it everything the new row says; its id, its uses and its creation stay.
+    /// Give it what the new row says: the cells that are [`Given`], and its metadata key by key.
+    /// All else stays.
     Update,
 }
 
@@ -37,60 +40,50 @@ pub struct Imported {
     pub duplicates: u64,
 }
 
-/// A row that was written: its number, its id and its uses.
-type Written = (String, Uuid, i64);
+/// How often a chunk is tried that gets into a deadlock with a group of the ledger.
+const ATTEMPTS_MAX: u32 = 5;
 
-macro_rules! insert {
-    ($columns:literal, $from:literal, $conflict:literal) => {
-        concat!(
-            "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
-             max_usage, campaign_id, metadata, created_at, updated_at) select ",
-            $columns,
-            " from ",
-            $from,
-            " where true on conflict (tenant_id, number) do ",
-            $conflict,
-            " returning number, id, usage_count"
-        )
-    };
-}
-macro_rules! postgres {
-    ($conflict:literal) => {
-        insert!(
-            "n.id, $1, n.number, n.area_code, n.trunk, n.status, n.max_usage, n.campaign_id, \
-             n.metadata::jsonb, $10, $10",
-            "unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
-             $8::text[], $9::text[]) \
-             as n (id, number, area_code, trunk, status, max_usage, campaign_id, metadata)",
-            $conflict
-        )
-    };
-}
-macro_rules! sqlite {
-    ($conflict:literal) => {
-        insert!(
-            "unhex(value ->> 0), $1, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-             value ->> 5, value ->> 6, value ->> 7, $3, $3",
-            "json_each($2)",
-            $conflict
-        )
-    };
-}
-macro_rules! update {
-    ($dialect:ident) => {
-        $dialect!(
-            "update set area_code = excluded.area_code, trunk = excluded.trunk, \
-             status = excluded.status, max_usage = excluded.max_usage, \
-             campaign_id = excluded.campaign_id, metadata = excluded.metadata, \
-             updated_at = excluded.updated_at"
-        )
+const POSTGRES: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
+     max_usage, campaign_id, metadata, created_at, updated_at) \
+     select n.id, $1, n.number, n.area_code, n.trunk, n.status, n.max_usage, n.campaign_id, \
+     n.metadata::jsonb, $10, $10 \
+     from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
+     $8::text[], $9::text[]) \
+     as n (id, number, area_code, trunk, status, max_usage, campaign_id, metadata) where true";
+const SQLITE: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
+     max_usage, campaign_id, metadata, created_at, updated_at) \
+     select unhex(value ->> 0), $1, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
+     value ->> 5, value ->> 6, value ->> 7, $3, $3 from json_each($2) where true";
+
+/// Columns by place, as [`texts_of`] reads them.
+const RETURNING: &str = "returning id, tenant_id, number, area_code, trunk, status, usage_count, \
+     max_usage, campaign_id";
+
+/// The key of a row of `json_each`, and its value as JSON.
+macro_rules! key_and_json {
+    () => {
+        "key, case type when 'object' then value when 'array' then value when 'true' then 'true' \
+         when 'false' then 'false' when 'null' then 'null' else json_quote(value) end as value"
     };
 }
 
-const POSTGRES_SKIP: &str = postgres!("nothing");
-const POSTGRES_UPDATE: &str = update!(postgres);
-const SQLITE_SKIP: &str = sqlite!("nothing");
-const SQLITE_UPDATE: &str = update!(sqlite);
+const MERGED_BY_POSTGRES: &str = "asterisk_dids.metadata || excluded.metadata";
+/// SQLite's own `json_patch` merges deeply and takes a null for a deletion.
+const MERGED_BY_SQLITE: &str = concat!(
+    "(select json_group_object(key, json(value)) from (select ",
+    key_and_json!(),
+    " from json_each(excluded.metadata) union all select ",
+    key_and_json!(),
+    " from json_each(asterisk_dids.metadata) \
+     where key not in (select key from json_each(excluded.metadata))))"
+);
+
+/// The rows of a chunk by what they give, each part in the order of numbers: rows that lie together
+/// in the index are written together, and two imports cannot wait for each other.
+///
+/// What a row may change stands in its statement, so rows that give the same cells share one. Most
+/// files have only a few kinds of rows. Where nothing is changed there is one kind: none.
+type Parts = BTreeMap<Option<Given>, Vec<DidRow>>;
 
 impl Store {
     /// Stores a chunk of an import: all of it or, on an error, nothing.
@@ -100,133 +93,162 @@ impl Store {
     pub async fn import_dids(
         &self,
         tenant: &TenantId,
-        rows: Vec<NewDid>,
+        rows: Vec<DidRow>,
         on_duplicate: OnDuplicate,
         now: DateTime<Utc>,
     ) -> Result<Imported, StoreError> {
-        let all = rows.len();
-        let (chunk, places) = without_repeats(rows);
+        let all = rows.len() as u64;
+        let parts = parts(rows, on_duplicate);
         let now = stored_time(now);
-        let written = match &self.database {
-            Database::Postgres { pool } => {
-                postgres_query(tenant, &chunk, on_duplicate, now).fetch_all(pool).await
-            }
-            Database::Sqlite { writer, .. } => {
-                sqlite_query(tenant, &chunk, on_duplicate, now).fetch_all(writer).await
+        let mut attempts = 0;
+        let mut imported = loop {
+            attempts += 1;
+            match self.import_parts(tenant, &parts, now).await {
+                Err(error) if is_contention(&error) && attempts < ATTEMPTS_MAX => {}
+                done => break done.during("import DIDs")?,
             }
         };
-        let written: Vec<Written> = written.during("import DIDs")?;
+        imported.duplicates = all - imported.inserted - imported.updated;
+        Ok(imported)
+    }
 
-        let mut imported =
-            Imported { states: Vec::with_capacity(written.len()), ..Imported::default() };
-        for (number, id, usage_count) in written {
-            let place = number.parse().ok().and_then(|number: E164| places.get(&number));
-            let Some(new) = place.and_then(|place| chunk.get(*place)) else { continue };
-            match id == new.id.0 {
-                true => imported.inserted += 1,
-                false => imported.updated += 1,
-            }
-            imported.states.push(state(tenant, new, DidId(id), saturate(usage_count)));
+    async fn import_parts(
+        &self,
+        tenant: &TenantId,
+        parts: &Parts,
+        now: DateTime<Utc>,
+    ) -> Result<Imported, sqlx::Error> {
+        let mut imported = Imported::default();
+        let mut shared = Shared::default();
+        macro_rules! each_part {
+            ($transaction:expr, $insert:expr, $merged:expr, $bind:ident) => {{
+                let mut transaction = $transaction;
+                for (given, rows) in parts {
+                    let sql = AssertSqlSafe(statement($insert, *given, $merged));
+                    let query = $bind(sqlx::query(sql), tenant, rows, now);
+                    let written = query.fetch_all(&mut *transaction).await?;
+                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
+                    imported.states.reserve(written.len());
+                    for row in &written {
+                        let texts = texts_of(row)?;
+                        match fresh.contains(&texts.id) {
+                            true => imported.inserted += 1,
+                            false => imported.updated += 1,
+                        }
+                        match texts.read(&mut shared) {
+                            Ok(state) => imported.states.push(state),
+                            Err(unreadable) => {
+                                tracing::warn!(problem = %unreadable, "a DID cannot be read");
+                            }
+                        }
+                    }
+                }
+                transaction.commit().await?;
+            }};
         }
-        imported.duplicates = all as u64 - imported.inserted - imported.updated;
+        match &self.database {
+            Database::Postgres { pool } => {
+                each_part!(pool.begin().await?, POSTGRES, MERGED_BY_POSTGRES, bind_postgres);
+            }
+            Database::Sqlite { writer, .. } => {
+                let transaction = writer.begin_with("begin immediate").await?;
+                each_part!(transaction, SQLITE, MERGED_BY_SQLITE, bind_sqlite);
+            }
+        }
         Ok(imported)
     }
 }
 
-/// The rows without those whose number came before, in the order of numbers: rows that lie
-/// together in the index are written together, and two imports cannot wait for each other.
-fn without_repeats(rows: Vec<NewDid>) -> (Vec<NewDid>, HashMap<E164, usize>) {
-    let mut seen: HashMap<E164, usize> = HashMap::with_capacity(rows.len());
-    let mut chunk: Vec<NewDid> = Vec::with_capacity(rows.len());
+/// Leaves out rows whose number came before.
+fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
+    let mut seen = HashSet::with_capacity(rows.len());
+    let mut parts = Parts::new();
     for row in rows {
-        if let Entry::Vacant(free) = seen.entry(row.number) {
-            free.insert(0);
-            chunk.push(row);
+        if seen.insert(row.did.number) {
+            let given = match on_duplicate {
+                OnDuplicate::Skip => None,
+                OnDuplicate::Update => Some(row.given),
+            };
+            parts.entry(given).or_default().push(row);
         }
     }
-    chunk.sort_unstable_by_key(|row| row.number);
-    for (place, row) in chunk.iter().enumerate() {
-        seen.insert(row.number, place);
+    for rows in parts.values_mut() {
+        rows.sort_unstable_by_key(|row| row.did.number);
     }
-    (chunk, seen)
+    parts
 }
 
-type Query<DB> = sqlx::query::QueryAs<'static, DB, Written, <DB as sqlx::Database>::Arguments>;
+fn statement(insert: &str, given: Option<Given>, merged: &str) -> String {
+    let Some(given) = given else {
+        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING}");
+    };
+    let columns = [
+        (given.area_code, "area_code = excluded.area_code, "),
+        (given.trunk, "trunk = excluded.trunk, "),
+        (given.status, "status = excluded.status, "),
+        (given.max_usage, "max_usage = excluded.max_usage, "),
+        (given.campaign, "campaign_id = excluded.campaign_id, "),
+    ];
+    let set: String = columns.iter().filter(|column| column.0).map(|column| column.1).collect();
+    format!(
+        "{insert} on conflict (tenant_id, number) do update set {set}metadata = {merged}, \
+         updated_at = excluded.updated_at {RETURNING}"
+    )
+}
 
-fn postgres_query(
+type Statement<DB> = Query<'static, DB, <DB as sqlx::Database>::Arguments>;
+
+fn bind_postgres(
+    query: Statement<sqlx::Postgres>,
     tenant: &TenantId,
-    chunk: &[NewDid],
-    on_duplicate: OnDuplicate,
+    rows: &[DidRow],
     now: DateTime<Utc>,
-) -> Query<sqlx::Postgres> {
-    let sql = match on_duplicate {
-        OnDuplicate::Skip => POSTGRES_SKIP,
-        OnDuplicate::Update => POSTGRES_UPDATE,
-    };
-    let texts = |read: fn(&NewDid) -> Option<String>| -> Vec<Option<String>> {
-        chunk.iter().map(read).collect()
-    };
-    sqlx::query_as(sql)
+) -> Statement<sqlx::Postgres> {
+    macro_rules! each {
+        ($did:ident => $value:expr) => {
+            rows.iter().map(|DidRow { did: $did, .. }| $value).collect::<Vec<_>>()
+        };
+    }
+    query
         .bind(tenant.as_str().to_owned())
-        .bind(chunk.iter().map(|row| row.id.0).collect::<Vec<_>>())
-        .bind(texts(|row| Some(row.number.to_string())))
-        .bind(texts(|row| row.area_code.map(|code| code.to_string())))
-        .bind(texts(|row| Some(TrunkName::as_str(&row.trunk).to_owned())))
-        .bind(texts(|row| Some(row.status.as_str().to_owned())))
-        .bind(chunk.iter().map(|row| row.max_usage.map(i64::from)).collect::<Vec<_>>())
-        .bind(texts(|row| row.campaign.as_ref().map(|name| CampaignId::as_str(name).to_owned())))
-        .bind(texts(|row| Some(metadata_text(row))))
+        .bind(each!(did => did.id.0))
+        .bind(each!(did => did.number.to_string()))
+        .bind(each!(did => did.area_code.map(|code| code.to_string())))
+        .bind(each!(did => TrunkName::as_str(&did.trunk)))
+        .bind(each!(did => did.status.as_str()))
+        .bind(each!(did => did.max_usage.map(i64::from)))
+        .bind(each!(did => did.campaign.as_ref().map(CampaignId::as_str)))
+        .bind(each!(did => metadata_text(&did.metadata)))
         .bind(now)
 }
 
-fn sqlite_query(
+fn bind_sqlite(
+    query: Statement<sqlx::Sqlite>,
     tenant: &TenantId,
-    chunk: &[NewDid],
-    on_duplicate: OnDuplicate,
+    rows: &[DidRow],
     now: DateTime<Utc>,
-) -> Query<sqlx::Sqlite> {
-    let sql = match on_duplicate {
-        OnDuplicate::Skip => SQLITE_SKIP,
-        OnDuplicate::Update => SQLITE_UPDATE,
-    };
-    let rows: Vec<_> = chunk
+) -> Statement<sqlx::Sqlite> {
+    let rows: Vec<Value> = rows
         .iter()
-        .map(|row| {
+        .map(|DidRow { did, .. }| {
             json!([
-                id_text(row.id.0),
-                row.number,
-                row.area_code,
-                row.trunk,
-                row.status,
-                row.max_usage,
-                row.campaign,
-                metadata_text(row),
+                id_text(did.id.0),
+                did.number,
+                did.area_code,
+                did.trunk,
+                did.status,
+                did.max_usage,
+                did.campaign,
+                metadata_text(&did.metadata),
             ])
         })
         .collect();
-    sqlx::query_as(sql)
-        .bind(tenant.as_str().to_owned())
-        .bind(serde_json::Value::Array(rows).to_string())
-        .bind(time_text(now))
+    query.bind(tenant.as_str().to_owned()).bind(Value::Array(rows).to_string()).bind(time_text(now))
 }
 
-fn metadata_text(row: &NewDid) -> String {
-    match row.metadata.is_empty() {
-        true => "{}".to_owned(),
-        false => json!(row.metadata).to_string(),
-    }
-}
-
-fn state(tenant: &TenantId, new: &NewDid, id: DidId, usage_count: u32) -> DidState {
-    DidState {
-        id,
-        tenant: tenant.clone(),
-        number: new.number,
-        area_code: new.area_code,
-        trunk: new.trunk.clone(),
-        status: new.status,
-        usage_count,
-        max_usage: new.max_usage,
-        campaign: new.campaign.clone(),
+fn metadata_text(metadata: &Map<String, Value>) -> Cow<'static, str> {
+    match metadata.is_empty() {
+        true => Cow::Borrowed("{}"),
+        false => Cow::Owned(json!(metadata).to_string()),
     }
 }

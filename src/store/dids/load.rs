@@ -1,14 +1,12 @@
 //! Every DID, streamed: how the index is filled at start.
 
 use futures_util::TryStreamExt;
-use sqlx::{ColumnIndex, Decode, Row, Type};
-use uuid::Uuid;
 
-use super::row::{Shared, Texts};
+use super::row::{Shared, Texts, texts_of};
 use super::{During, Store, StoreError, on};
 use crate::domain::did::DidState;
 
-/// Columns by place, because a look-up by name for each of a million rows is felt.
+/// Columns by place, as [`texts_of`] reads them.
 const LOAD: &str = "select id, tenant_id, number, area_code, trunk, status, usage_count, \
      max_usage, campaign_id from asterisk_dids order by id";
 
@@ -36,7 +34,7 @@ impl Store {
             let mut rows = sqlx::query(LOAD).fetch(pool);
             loop {
                 match rows.try_next().await {
-                    Ok(Some(row)) => match texts(&row) {
+                    Ok(Some(row)) => match texts_of(&row) {
                         Ok(texts) => take(texts),
                         Err(error) => break Err(error),
                     },
@@ -48,24 +46,4 @@ impl Store {
         .during("load the DIDs")?;
         Ok(loaded)
     }
-}
-
-fn texts<'r, R: Row>(row: &'r R) -> Result<Texts<'r>, sqlx::Error>
-where
-    usize: ColumnIndex<R>,
-    Uuid: Decode<'r, R::Database> + Type<R::Database>,
-    &'r str: Decode<'r, R::Database> + Type<R::Database>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-{
-    Ok(Texts {
-        id: row.try_get(0)?,
-        tenant: row.try_get(1)?,
-        number: row.try_get(2)?,
-        area_code: row.try_get(3)?,
-        trunk: row.try_get(4)?,
-        status: row.try_get(5)?,
-        usage_count: row.try_get(6)?,
-        max_usage: row.try_get(7)?,
-        campaign: row.try_get(8)?,
-    })
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Recorded, Use, WriterId};
+use crate::domain::did::DidId;
+use crate::domain::tenant::TenantId;
 
 /// Which group this is. A database takes a group in only if the writer's row says that its
 /// predecessor was the last.
@@ -31,13 +34,83 @@ pub(super) enum Taken {
 pub(super) struct WriterRow {
     pub(super) run: Uuid,
     pub(super) sequence: i64,
-    /// The places of the uses that the last group did not count, from 0.
+    /// The places of the uses that the last group did not count, from 0; or, of a group admitted
+    /// [`Admit::Whole`], the places of their DIDs.
     pub(super) refused: Vec<i32>,
 }
 
-/// How many uses of the group so far fall on each DID is looked up by scanning; groups are small
-/// enough that a map would cost more.
 pub(super) type Uses = [Arc<Use>];
+
+/// How the uses of one DID that stand in one group are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admit {
+    /// All are counted or none. A use refused so may still have room.
+    Whole,
+    /// One after the other, up to the limit.
+    Singly,
+}
+
+/// The group by DID, in the order of their ids.
+#[derive(Debug)]
+pub(super) struct Tally<'a> {
+    dids: Vec<TallyDid<'a>>,
+    /// For each use the place of its DID.
+    places: Vec<usize>,
+}
+
+/// What a group asks of one DID.
+#[derive(Debug)]
+pub(super) struct TallyDid<'a> {
+    pub(super) id: DidId,
+    pub(super) tenant: &'a TenantId,
+    pub(super) uses: i64,
+    /// The latest.
+    pub(super) at: DateTime<Utc>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn of(uses: &'a Uses) -> Self {
+        let mut order: Vec<usize> = (0..uses.len()).collect();
+        let key = |place: &usize| (uses[*place].did, &uses[*place].tenant);
+        order.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        let mut dids: Vec<TallyDid<'a>> = Vec::with_capacity(uses.len());
+        let mut places = vec![0; uses.len()];
+        for place in order {
+            let Use { did: id, tenant, at, .. } = &*uses[place];
+            match dids.last_mut() {
+                Some(last) if last.id == *id && last.tenant == tenant => {
+                    last.uses += 1;
+                    last.at = last.at.max(*at);
+                }
+                Some(_) | None => dids.push(TallyDid { id: *id, tenant, uses: 1, at: *at }),
+            }
+            places[place] = dids.len() - 1;
+        }
+        Self { dids, places }
+    }
+
+    pub(super) fn dids(&self) -> &[TallyDid<'a>] {
+        &self.dids
+    }
+
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.places.iter().copied()
+    }
+}
+
+impl Admit {
+    /// The places of the uses that were not counted, from what the writer's row says of the group.
+    pub(super) fn uncounted(self, uses: &Uses, refused: Vec<i32>) -> Vec<i32> {
+        match self {
+            Self::Singly => refused,
+            Self::Whole => (0..)
+                .zip(Tally::of(uses).places())
+                .filter(|(_, did)| refused.iter().any(|refused| *refused as usize == *did))
+                .map(|(place, _)| place)
+                .collect(),
+        }
+    }
+}
 
 impl Use {
     /// The idempotency key, if it has one.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::group::{Taken, Turn, Uses, WriterRow};
+use super::group::{Admit, Taken, Turn, Uses, WriterRow};
 use super::writer::PatienceOver;
 use super::{Recorded, Use, WriterId, postgres, sqlite};
-use crate::store::error::is_passing;
+use crate::store::error::{is_contention, is_passing};
 use crate::store::{Database, Store, StoreError};
 
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -52,7 +52,7 @@ pub(super) enum Ended {
 enum Arrived {
     /// By the attempt just made.
     Now(Vec<Recorded>),
-    /// By an earlier attempt whose answer was lost. The uses at these places were not counted.
+    /// By an earlier attempt whose answer was lost; what its writer's row calls refused.
     Before(Vec<i32>),
 }
 
@@ -66,12 +66,21 @@ impl Line {
     pub(super) async fn send(
         &mut self,
         uses: &Uses,
+        admit: Admit,
         patience_over: &mut PatienceOver,
     ) -> Result<Vec<Recorded>, Unsent> {
         tokio::select! {
             biased;
-            sent = self.send_patiently(uses) => sent,
+            sent = self.send_patiently(uses, admit) => sent,
             () = patience_over => Err(Unsent::Ended(Ended::PatienceOver)),
+        }
+    }
+
+    /// How a group is best sent first. SQLite judges each use at no cost.
+    pub(super) fn first_admits(&self) -> Admit {
+        match self.store.database {
+            Database::Postgres { .. } => Admit::Whole,
+            Database::Sqlite { .. } => Admit::Singly,
         }
     }
 
@@ -84,27 +93,31 @@ impl Line {
         }
     }
 
-    async fn send_patiently(&mut self, uses: &Uses) -> Result<Vec<Recorded>, Unsent> {
-        let refused = match self.take_turn(uses).await {
+    async fn send_patiently(&mut self, uses: &Uses, admit: Admit) -> Result<Vec<Recorded>, Unsent> {
+        let refused = match self.take_turn(uses, admit).await {
             Ok(Arrived::Now(outcomes)) => return Ok(outcomes),
-            Ok(Arrived::Before(uncounted)) => return Ok(self.recall(uses, &uncounted).await),
+            Ok(Arrived::Before(refused)) => {
+                return Ok(self.recall(uses, &admit.uncounted(uses, refused)).await);
+            }
             Err(Unsent::Ended(ended)) => return Err(Unsent::Ended(ended)),
             Err(Unsent::Refused(error)) => error,
         };
         // An attempt whose connection broke may still lie in the database. An empty group in its
         // turn makes sure that it is not taken in later, or shows that it was taken in.
-        match self.take_turn(&[]).await {
-            Ok(Arrived::Before(uncounted)) => Ok(self.recall(uses, &uncounted).await),
+        match self.take_turn(&[], admit).await {
+            Ok(Arrived::Before(refused)) => {
+                Ok(self.recall(uses, &admit.uncounted(uses, refused)).await)
+            }
             Ok(Arrived::Now(_)) | Err(Unsent::Refused(_)) => Err(Unsent::Refused(refused)),
             Err(Unsent::Ended(ended)) => Err(Unsent::Ended(ended)),
         }
     }
 
     /// Makes this group the next, through whatever breaks meanwhile.
-    async fn take_turn(&mut self, uses: &Uses) -> Result<Arrived, Unsent> {
+    async fn take_turn(&mut self, uses: &Uses, admit: Admit) -> Result<Arrived, Unsent> {
         let mut pause = PAUSE_MIN;
         loop {
-            let attempt = tokio::time::timeout(self.group_limit, self.attempt(uses)).await;
+            let attempt = tokio::time::timeout(self.group_limit, self.attempt(uses, admit)).await;
             let problem = match attempt {
                 Ok(Ok(Some(arrived))) => {
                     self.turn.sequence += 1;
@@ -130,20 +143,20 @@ impl Line {
     }
 
     /// One attempt; none when another run has taken the ledger over.
-    async fn attempt(&mut self, uses: &Uses) -> Result<Option<Arrived>, sqlx::Error> {
+    async fn attempt(&mut self, uses: &Uses, admit: Admit) -> Result<Option<Arrived>, sqlx::Error> {
         let turn = self.turn;
         let (taken, row) = match &self.store.database {
             Database::Postgres { pool } => {
                 // Taken out, so that an attempt cut short leaves no connection in mid-answer.
                 let mut db = match self.connection.take() {
                     Some(connection) => connection,
-                    None => PgConnection::connect_with(&pool.connect_options()).await?,
+                    None => postgres::connect(&pool.connect_options()).await?,
                 };
                 if !self.begun {
                     postgres::begin_run(&mut db, turn.writer, turn.run).await?;
                     self.begun = true;
                 }
-                let taken = postgres::record(&mut db, turn, uses).await;
+                let taken = postgres::record(&mut db, turn, uses, admit).await;
                 let row = match &taken {
                     Ok(Taken::NotItsTurn) => postgres::writer_row(&mut db, turn.writer).await?,
                     Ok(Taken::Now(_)) | Err(_) => None,
@@ -214,9 +227,4 @@ impl Turn {
     fn settle(self, row: WriterRow) -> Option<Vec<i32>> {
         (row.run == self.run && row.sequence == self.sequence).then_some(row.refused)
     }
-}
-
-fn is_contention(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|answer| answer.code());
-    code.is_some_and(|code| code == "40001" || code == "40P01")
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Ask, stopping};
+use super::group::Admit;
 use super::line::{Ended, Line, Unsent};
 use super::{LedgerSettings, Recorded, Use, WriterId};
 use crate::domain::did::{DidId, DidState};
@@ -123,8 +124,14 @@ impl LedgerWriter {
         if group.is_empty() {
             return Ok(());
         }
-        let uses: Vec<Arc<Use>> = group.iter().map(|ask| Arc::clone(&ask.used)).collect();
-        match self.line.send(&uses, patience_over).await {
+        let mut group = group;
+        if self.line.first_admits() == Admit::Whole {
+            group = self.write_whole(group, patience_over).await?;
+            if group.is_empty() {
+                return Ok(());
+            }
+        }
+        match self.line.send(&uses_of(&group), Admit::Singly, patience_over).await {
             Ok(outcomes) => {
                 self.answer(group, outcomes).await;
                 Ok(())
@@ -134,6 +141,34 @@ impl LedgerWriter {
                 Err(ended)
             }
             Err(Unsent::Refused(error)) => self.write_singly(group, error, patience_over).await,
+        }
+    }
+
+    /// Counts what can be counted DID by DID, and leaves over what has to be judged singly.
+    async fn write_whole(
+        &mut self,
+        group: Vec<Ask>,
+        patience_over: &mut PatienceOver,
+    ) -> Result<Vec<Ask>, Ended> {
+        match self.line.send(&uses_of(&group), Admit::Whole, patience_over).await {
+            Ok(outcomes) => {
+                let (mut counted, mut left_over) = (Vec::with_capacity(group.len()), Vec::new());
+                for (ask, outcome) in group.into_iter().zip(outcomes) {
+                    match outcome {
+                        Recorded::Counted { .. } => counted.push((ask, outcome)),
+                        Recorded::Refused(_) | Recorded::Conflict => left_over.push(ask),
+                    }
+                }
+                let (asks, outcomes) = counted.into_iter().unzip();
+                self.answer(asks, outcomes).await;
+                Ok(left_over)
+            }
+            Err(Unsent::Ended(ended)) => {
+                self.give_up(group);
+                Err(ended)
+            }
+            // Of one of them the key is taken, say.
+            Err(Unsent::Refused(_)) => Ok(group),
         }
     }
 
@@ -154,7 +189,7 @@ impl LedgerWriter {
                 continue;
             }
             let uses = [Arc::clone(&ask.used)];
-            match self.line.send(&uses, patience_over).await {
+            match self.line.send(&uses, Admit::Singly, patience_over).await {
                 Ok(outcomes) => self.answer(vec![ask], outcomes).await,
                 Err(Unsent::Refused(error)) => refuse(ask, Some(error)),
                 Err(Unsent::Ended(ended)) => {
@@ -214,6 +249,10 @@ impl LedgerWriter {
             let _ = ask.answer.send(Err(stopping()));
         }
     }
+}
+
+fn uses_of(group: &[Ask]) -> Vec<Arc<Use>> {
+    group.iter().map(|ask| Arc::clone(&ask.used)).collect()
 }
 
 fn refuse(ask: Ask, error: Option<sqlx::Error>) {

@@ -79,6 +79,16 @@ impl Asterisk {
         self.process.take().expect("Asterisk runs").kill().await;
     }
 
+    /// Lets Asterisk do nothing at all, as on a machine without memory or disk.
+    pub(crate) async fn freeze(&self) {
+        self.process.as_ref().expect("Asterisk runs").signal("STOP").await;
+    }
+
+    /// Lets a frozen Asterisk go on.
+    pub(crate) async fn thaw(&self) {
+        self.process.as_ref().expect("Asterisk runs").signal("CONT").await;
+    }
+
     /// Starts the stopped Asterisk on the ports it had; returns when it is fully booted.
     pub(crate) async fn start_again(&mut self) {
         assert!(self.process.is_none(), "Asterisk still runs");

@@ -2,12 +2,14 @@
 
 use chrono::TimeDelta;
 use rotary::domain::call::{CallId, CallStatus, Destination, Report};
-use rotary::domain::did::{DidId, DidState, DidStatus};
+use rotary::domain::did::{Did, DidId, DidState, DidStatus, NewDid};
+use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::tenant::TenantId;
 use rotary::store::calls::CallFilter;
 use rotary::store::dids::{DidFilter, DidSort, InsertError, OnDuplicate};
 use rotary::store::keys::{ApiKey, Role};
 use rotary::store::{ListError, Store};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -23,6 +25,7 @@ on_both!(
     a_list_gives_only_what_was_asked_for,
     an_import_keeps_what_is_there,
     an_import_updates_what_is_there,
+    an_import_changes_only_what_its_rows_give,
     all_dids_are_loaded_in_order,
     a_call_comes_back_as_it_was_recorded,
     an_ended_call_does_not_move_back,
@@ -119,8 +122,9 @@ async fn a_list_gives_only_what_was_asked_for(store: &Store) {
 
 async fn an_import_keeps_what_is_there(store: &Store) {
     let there = insert(store, 1, Some(5)).await;
-    let rows = vec![new_did(0, None), new_did(1, None), new_did(2, Some(9)), new_did(1, Some(1))];
+    let rows = [new_did(0, None), new_did(1, None), new_did(2, Some(9)), new_did(1, Some(1))];
     let fresh: Vec<DidId> = rows[1..3].iter().map(|row| row.id).collect();
+    let rows = rows.into_iter().map(full_row).collect();
 
     let imported = store.import_dids(&tenant(), rows, OnDuplicate::Skip, now()).await.unwrap();
 
@@ -143,7 +147,7 @@ async fn an_import_updates_what_is_there(store: &Store) {
     row.metadata.insert("region".into(), "US-East".into());
     let later = now() + TimeDelta::hours(1);
 
-    let rows = vec![row.clone(), new_did(1, None)];
+    let rows = [row.clone(), new_did(1, None)].into_iter().map(full_row).collect();
     let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, later).await.unwrap();
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 1, 0));
@@ -153,6 +157,49 @@ async fn an_import_updates_what_is_there(store: &Store) {
     assert_eq!(now_there.metadata, row.metadata);
     assert_eq!((now_there.created_at, now_there.updated_at), (now(), later));
     assert!(imported.states.contains(&DidState::from(&now_there)));
+}
+
+async fn an_import_changes_only_what_its_rows_give(store: &Store) {
+    let mut there = new_did(0, Some(5));
+    there.trunk = "carrier".parse().unwrap();
+    there.campaign = Some("c_1".parse().unwrap());
+    there.metadata = object(json!({"notes": "main", "kept": [1, null], "deep": {"a": 1}}));
+    let there = store.insert_did(&tenant(), &there, now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, Some(5)), now()).await.unwrap();
+    let mut only_limit = new_did(0, Some(7));
+    only_limit.area_code = Some("212".parse().unwrap());
+    only_limit.metadata = object(json!({"notes": null, "deep": {"b": true}, "new": "\"x\""}));
+    let mut only_status = new_did(1, None);
+    only_status.status = DidStatus::Suspended;
+
+    let rows = vec![
+        DidRow { did: only_limit, given: Given { max_usage: true, ..NOTHING } },
+        DidRow { did: only_status, given: Given { status: true, ..NOTHING } },
+        DidRow { did: new_did(2, None), given: NOTHING },
+    ];
+    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, now()).await.unwrap();
+
+    assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 2, 0));
+    let first = store.did(&tenant(), there.id).await.unwrap().unwrap();
+    let metadata =
+        object(json!({"notes": null, "kept": [1, null], "deep": {"b": true}, "new": "\"x\""}));
+    assert_eq!(first, Did { max_usage: Some(7), metadata, ..there });
+    let second = store.did_by_number(&tenant(), number(1)).await.unwrap().unwrap();
+    assert_eq!((second.status, second.max_usage), (DidStatus::Suspended, Some(5)));
+    for did in [&first, &second] {
+        assert!(imported.states.contains(&DidState::from(did)), "{did:?}");
+    }
+}
+
+const NOTHING: Given =
+    Given { area_code: false, trunk: false, status: false, max_usage: false, campaign: false };
+
+fn full_row(did: NewDid) -> DidRow {
+    DidRow { did, given: Given::ALL }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
 }
 
 async fn all_dids_are_loaded_in_order(store: &Store) {

@@ -56,7 +56,7 @@ async fn copy(server: &Postgres) -> f64 {
     for chunk in 0..ROWS / CHUNK {
         let text: String = (chunk * CHUNK..(chunk + 1) * CHUNK)
             .map(new_did)
-            .map(|did| format!("{}\t{}\t212\n", did.id, did.number))
+            .map(|row| format!("{}\t{}\t212\n", row.did.id, row.did.number))
             .collect();
         copying.send(text.into_bytes()).await.expect("rows");
     }
