@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 
-use super::scene::{Scene, ending, steps};
+use super::scene::{Scene, steps};
 use crate::real_asterisk::Version;
 use crate::wait::until;
 

@@ -71,11 +71,7 @@ fn app(store: &Store) -> App {
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
         calls: CallBook::default(),
-        settings: Arc::new(app::Settings {
-            calls: CallDefaults::default(),
-            trunks: Default::default(),
-            patience: std::time::Duration::from_secs(1),
-        }),
+        settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),
     }
