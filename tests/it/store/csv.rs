@@ -7,7 +7,7 @@ use futures_util::stream;
 use rotary::ami;
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
-use rotary::app::{self, App, CallDefaults, SharedIndex};
+use rotary::app::{App, SharedIndex};
 use rotary::domain::did::{Did, DidStatus};
 use rotary::domain::number::Region;
 use rotary::domain::rotation::Want;
