@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use uuid::Uuid;
 
 use super::pick_did::{Choice, PickError, pick_did, take_back};
@@ -233,7 +233,8 @@ async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
 
 fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
     let defaults = &app.settings.calls;
-    let now = Utc::now();
+    // As precise as the store keeps it, so that every answer says the same.
+    let now = Utc::now().trunc_subsecs(6);
     let request = CallRequest {
         id,
         tenant: wanted.tenant.clone(),

@@ -12,6 +12,9 @@ use super::as_text::is_a_text;
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
 
+/// The highest limit a DID may have.
+pub const MAX_USAGE_MAX: u32 = i32::MAX as u32;
+
 /// A row of `asterisk_dids`. Equal counts are picked in the order of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
