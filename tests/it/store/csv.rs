@@ -75,6 +75,7 @@ fn app(store: &Store) -> App {
             calls: CallDefaults::default(),
             trunks: Default::default(),
             patience: std::time::Duration::from_secs(1),
+            compare_every: std::time::Duration::from_secs(60),
         }),
         tasks: Default::default(),
         started_at: now(),

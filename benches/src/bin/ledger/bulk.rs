@@ -88,6 +88,7 @@ async fn app(url: &str) -> App {
             calls: CallDefaults::default(),
             trunks: Default::default(),
             patience: Duration::from_secs(1),
+            compare_every: Duration::from_secs(60),
         }),
         tasks: Default::default(),
         started_at: Utc::now(),
