@@ -9,7 +9,6 @@ mod sections;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -178,12 +177,7 @@ fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
     if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
         return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
     }
-    Ok(app::Settings {
-        calls: sections.calls.clone(),
-        trunks,
-        patience: Duration::from_secs(5),
-        compare_every: Duration::from_secs(60),
-    })
+    Ok(app::Settings { calls: sections.calls.clone(), trunks, ..app::Settings::default() })
 }
 
 fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {

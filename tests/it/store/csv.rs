@@ -7,7 +7,7 @@ use futures_util::stream;
 use rotary::ami;
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
-use rotary::app::{self, App, CallDefaults, SharedIndex};
+use rotary::app::{App, SharedIndex};
 use rotary::domain::did::{Did, DidStatus};
 use rotary::domain::number::Region;
 use rotary::domain::rotation::Want;
@@ -71,12 +71,7 @@ fn app(store: &Store) -> App {
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
         calls: CallBook::default(),
-        settings: Arc::new(app::Settings {
-            calls: CallDefaults::default(),
-            trunks: Default::default(),
-            patience: std::time::Duration::from_secs(1),
-            compare_every: std::time::Duration::from_secs(60),
-        }),
+        settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),
     }
