@@ -2,7 +2,7 @@
 //! on a PostgreSQL of their own.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use chrono::Utc;
@@ -11,7 +11,7 @@ use rotary::ami;
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportSettings, import_dids};
 use rotary::app::warm_up::warm_up;
-use rotary::app::{self, App, CallDefaults, SharedIndex};
+use rotary::app::{App, SharedIndex};
 use rotary::domain::number::Region;
 use rotary::store::dids::OnDuplicate;
 use rotary::store::ledger::{LedgerSettings, WriterId, ledger};
@@ -84,11 +84,7 @@ async fn app(url: &str) -> App {
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
         calls: CallBook::default(),
-        settings: Arc::new(app::Settings {
-            calls: CallDefaults::default(),
-            trunks: Default::default(),
-            patience: Duration::from_secs(1),
-        }),
+        settings: Arc::default(),
         tasks: Default::default(),
         started_at: Utc::now(),
     }
