@@ -7,6 +7,7 @@
 mod baseline;
 mod bulk;
 mod measure;
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../../../tests/it/postgres.rs"]
 mod postgres;
 
@@ -36,7 +37,6 @@ async fn main() {
     if let (Some(bulk::AS_DAEMON), Some(url)) = (arguments.next().as_deref(), arguments.next()) {
         return bulk::start_with(&url).await;
     }
-    println!("name | value | baseline | ratio");
     let only = std::env::args().nth(1);
     let wanted = |part| only.as_deref().is_none_or(|only| only == part);
     if wanted("sqlite") {
