@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::json;
 use super::problem::{Code, Problem};
 
 /// The fields of a JSON body or of a query that are not read yet.
@@ -19,9 +20,9 @@ impl Fields {
     /// The fields of a JSON body.
     ///
     /// # Errors
-    /// 400 when it is no JSON, 422 when it is JSON but no object.
+    /// 400 when it is no JSON, or none that [`json`] takes; 422 when it is no object.
     pub(super) fn of_json(body: &[u8]) -> Result<Self, Problem> {
-        let value = serde_json::from_slice(body).map_err(|why| {
+        let value = json::read(body).map_err(|why| {
             Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}"))
         })?;
         match value {
@@ -36,19 +37,22 @@ impl Fields {
         }
     }
 
-    /// The parameters of a query, given as decoded pairs.
+    /// The parameters of a query, given as decoded pairs. One without a value is as one left out,
+    /// but must be known.
     ///
     /// # Errors
-    /// 422 when one is given twice.
+    /// 422 when one is given twice, or holds a NUL.
     pub(super) fn of_query(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut fields = Map::new();
         for (name, value) in pairs {
             if fields.contains_key(&name) {
                 return Err(Problem::invalid(&name, "is given twice"));
             }
-            if !value.is_empty() {
-                fields.insert(name, Value::String(value));
+            if value.contains('\0') {
+                return Err(Problem::invalid(&name, "must not contain NUL"));
             }
+            let value = if value.is_empty() { Value::Null } else { Value::String(value) };
+            fields.insert(name, value);
         }
         Ok(Self(fields))
     }
@@ -66,12 +70,12 @@ impl Fields {
 
     /// Takes a field as it is.
     pub(super) fn value(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+        self.0.remove(name).filter(|value| !value.is_null())
     }
 
     /// Takes a text.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        self.0.remove(name).map(|value| text_of(name, value)).transpose()
+        self.value(name).map(|value| text_of(name, value)).transpose()
     }
 
     /// Takes a text that must be there.
@@ -91,7 +95,7 @@ impl Fields {
 
     /// Takes a whole number between `min` and `max`; in a query it is written out.
     pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
-        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        let Some(value) = self.value(name) else { return Ok(None) };
         let number = match &value {
             Value::Number(number) => number.as_u64(),
             Value::String(digits) => digits.parse().ok(),
@@ -106,7 +110,8 @@ impl Fields {
         }
     }
 
-    /// Takes a truth; in a query it is `true` or `false`.
+    /// Takes a truth; in a query it is `true` or `false`, and a bare `?dryRun` is neither: read as
+    /// left out it would store what its sender only wanted checked.
     pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
         match self.0.remove(name) {
             None => Ok(None),
@@ -119,7 +124,7 @@ impl Fields {
 
     /// Takes an object.
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
-        match self.0.remove(name) {
+        match self.value(name) {
             None => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object)),
             Some(_) => Err(Problem::invalid(name, "must be a JSON object")),
@@ -202,8 +207,19 @@ mod tests {
         let mut query = Fields::of_query(vec![pair("limit", "50"), pair("q", "")]).unwrap();
 
         assert_eq!(query.whole("limit", 1, 1000), Ok(Some(50)));
+        assert_eq!(query.text("q"), Ok(None));
         assert_eq!(query.finish(), Ok(()));
         let twice = Fields::of_query(vec![pair("limit", "1"), pair("limit", "2")]);
         assert_eq!(twice, Err(Problem::invalid("limit", "is given twice")));
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_no_way_to_be_overheard() {
+        let bare = |name: &str| Fields::of_query(vec![(name.to_owned(), String::new())]).unwrap();
+
+        assert_eq!(bare("dryRun").truth("dryRun").unwrap_err().code(), Code::InvalidField);
+        assert_eq!(bare("statsu").finish().unwrap_err().code(), Code::UnknownField);
+        let nul = Fields::of_query(vec![("q".to_owned(), "4\0".to_owned())]).unwrap_err();
+        assert_eq!(nul.code(), Code::InvalidField);
     }
 }

@@ -31,7 +31,12 @@ pub(super) async fn create(
     if label.as_ref().is_some_and(|label| label.len() > LABEL_LENGTH_MAX) {
         return Err(Problem::invalid("label", format!("may have {LABEL_LENGTH_MAX} bytes")));
     }
-    let tenant = fields.parse("tenantId")?.unwrap_or(caller.tenant);
+    let tenant = fields.parse("tenantId")?;
+    if role == Role::Admin && tenant.is_some() {
+        let why = "an admin's key opens all tenants; for one tenant make an operator's";
+        return Err(Problem::invalid("tenantId", why));
+    }
+    let tenant = tenant.unwrap_or(caller.tenant);
     fields.finish()?;
 
     let about = ApiKey {

@@ -9,6 +9,7 @@ mod calls;
 mod dids;
 mod fields;
 mod import;
+mod json;
 mod keys;
 pub mod listen;
 pub mod problem;
