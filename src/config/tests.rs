@@ -63,6 +63,36 @@ fn secrets_are_not_printed() {
 }
 
 #[test]
+fn a_password_is_masked_wherever_it_stands_in_an_address() {
+    for (url, shown) in [
+        (
+            "postgres:///rotary?user=r&password=p4ss&host=/run",
+            "postgres:///rotary?user=r&password=***&host=/run",
+        ),
+        ("postgres://r@db/rotary?password=p4ss", "postgres://r@db/rotary?password=***"),
+        ("postgres:r:p4ss@db/rotary", "postgres:r:***@db/rotary"),
+        ("postgres://r:p4@ss@db/rotary", "postgres://r:***@db/rotary"),
+        ("postgres://r@db/rotary", "postgres://r@db/rotary"),
+        ("sqlite:/srv/a:b@c.db", "sqlite:/srv/a:b@c.db"),
+    ] {
+        let printed = read(None, &variables(&[("DATABASE_URL", url)])).unwrap().print();
+
+        assert!(printed.contains(&format!("url = \"{shown}\"")), "{printed}");
+    }
+}
+
+#[test]
+fn a_line_that_may_hold_a_secret_is_not_shown() {
+    for line in ["secret = \"p4ss", "secret = p4ss", "secret = \"p4ss\" x", "secret = [\"p4ss\"]"] {
+        let file = file(&format!("[asterisk]\n{line}\nusername = \"r\"\n"));
+
+        let said = read(Some(file.path()), &vec![]).err().unwrap().to_string();
+
+        assert!(said.contains("line 2") && !said.contains("p4ss"), "{said}");
+    }
+}
+
+#[test]
 fn a_secret_may_come_from_a_file() {
     let secret = file("s3cret\n");
     let environment =

@@ -5,6 +5,7 @@
 pub mod call;
 pub mod did;
 pub mod did_csv;
+pub mod json;
 pub mod number;
 pub mod rotation;
 pub mod tenant;

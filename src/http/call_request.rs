@@ -6,8 +6,7 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::dids::callee;
-use super::fields::{Fields, missing};
+use super::fields::{Fields, callee, missing};
 use super::problem::{Code, Problem};
 use crate::app::CallDefaults;
 use crate::app::make_call::{MakeCall, Shown};

@@ -61,7 +61,7 @@ pub(super) async fn list(
 ) -> Result<Json<PageView<CallView>>, Problem> {
     let filter = CallFilter {
         status: query.parse("status")?,
-        to: query.parse("to")?,
+        to: query.number("to")?,
         did: query.parse::<Uuid>("didId")?.map(DidId),
         since: query.parse::<DateTime<Utc>>("since")?,
     };

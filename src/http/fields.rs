@@ -9,8 +9,9 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::json;
 use super::problem::{Code, Problem};
+use crate::domain::json;
+use crate::domain::number::{E164, Region};
 
 /// The fields of a JSON body or of a query that are not read yet.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -93,6 +94,14 @@ impl Fields {
         text.parse().map(Some).map_err(|why| Problem::invalid(name, why))
     }
 
+    /// Takes a telephone number from a query as E.164. A `+` that was not written as `%2B` reads as
+    /// a space, and means a `+` all the same.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<E164>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |rest| format!("+{rest}"));
+        callee(name, &text).map(Some)
+    }
+
     /// Takes a whole number between `min` and `max`; in a query it is written out.
     pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
@@ -141,6 +150,24 @@ impl Fields {
             }
         }
     }
+}
+
+/// Reads a number that is to be called: E.164 with its `+`, for a guessed country dials a stranger.
+pub(super) fn callee(field: &str, text: &str) -> Result<E164, Problem> {
+    let international = text.trim_start().starts_with('+');
+    match E164::read(text, Region::US) {
+        Ok(number) if international => Ok(number),
+        Ok(_) => Err(not_a_number(
+            field,
+            format!("Invalid phone number: {text} (write it with + and the country)"),
+        )),
+        Err(why) => Err(not_a_number(field, why.to_string())),
+    }
+}
+
+/// A text that is no telephone number.
+pub(super) fn not_a_number(field: &str, detail: impl Display) -> Problem {
+    Problem::new(Code::InvalidPhoneNumber, detail).at(field)
 }
 
 /// A field that must be there and is not.
@@ -221,5 +248,16 @@ mod tests {
         assert_eq!(bare("statsu").finish().unwrap_err().code(), Code::UnknownField);
         let nul = Fields::of_query(vec![("q".to_owned(), "4\0".to_owned())]).unwrap_err();
         assert_eq!(nul.code(), Code::InvalidField);
+    }
+
+    #[test]
+    fn a_plus_that_a_query_turned_into_a_space_is_still_a_plus() {
+        let to = |text: &str| {
+            Fields::of_query(vec![("to".to_owned(), text.to_owned())]).unwrap().number("to")
+        };
+
+        assert_eq!(to(" 14155550123"), to("+14155550123"));
+        assert_eq!(to("+14155550123").unwrap().unwrap().to_string(), "+14155550123");
+        assert_eq!(to("4155550123").unwrap_err().code(), Code::InvalidPhoneNumber);
     }
 }

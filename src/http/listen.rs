@@ -30,6 +30,9 @@ use super::auth::Door;
 /// How long a peer may take to send the head of its next request. Also what ends an idle connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The most of a head, or of a body not read yet, that a connection holds in memory, in bytes.
+const BUFFER_MAX: usize = 64 * 1024;
+
 /// How long to wait after the system refused a connection for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -184,6 +187,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(BUFFER_MAX)
         .serve_connection(TokioIo::new(stream), service);
 
     let mut connection = std::pin::pin!(connection);

@@ -1,4 +1,4 @@
-//! JSON as a request may hold it: every name once, no deeper than anything of ours, no NUL.
+//! JSON as people and programs may send it: every name once, no deeper than anything of ours, no NUL.
 //!
 //! A name given twice is a request of two minds, of which most readers take the last without a
 //! word. What is nested too deeply could be stored and then read back by nobody, and PostgreSQL
@@ -13,7 +13,10 @@ use serde_json::{Map, Number, Value};
 const DEPTH_MAX: usize = 32;
 
 /// Reads a whole text.
-pub(super) fn read(text: &[u8]) -> Result<Value, serde_json::Error> {
+///
+/// # Errors
+/// It is no JSON, or none that we take; says what and where.
+pub fn read(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: 0 }.deserialize(&mut reader)?;
     reader.end()?;
