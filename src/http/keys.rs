@@ -14,7 +14,7 @@ use super::fields::missing;
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId};
 use super::view::{KeyView, NewKeyView, PageView};
-use crate::app::App;
+use crate::app::{App, now};
 use crate::store::keys::{ApiKey, Role};
 
 /// The longest label, in bytes.
@@ -44,7 +44,7 @@ pub(super) async fn create(
         tenant: (role != Role::Admin).then_some(tenant),
         role,
         label,
-        created_at: Utc::now(),
+        created_at: now(),
         revoked_at: None,
     };
     let key = mint().map_err(|why| Problem::internal(format!("mint a key: {why}")))?;
