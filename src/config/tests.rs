@@ -50,6 +50,17 @@ fn an_unknown_variable_is_named() {
 }
 
 #[test]
+fn a_variable_of_ours_that_is_no_text_is_not_taken_for_unset() {
+    use std::os::unix::ffi::OsStringExt;
+    let variable = |name: &str| (OsString::from(name), OsString::from_vec(vec![0xff]));
+
+    let said = texts([variable("ROTARY_ASTERISK__SECRET")].into_iter()).err().unwrap().to_string();
+
+    assert_eq!(said, "ROTARY_ASTERISK__SECRET: is not UTF-8 text");
+    assert_eq!(texts([variable("LESSCHARDEF")].into_iter()).unwrap(), []);
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let environment = variables(&[
         ("ROTARY_ASTERISK__SECRET", "s3cret"),

@@ -30,8 +30,24 @@ async fn a_log_that_nobody_reads_any_more_costs_the_log_only() {
     daemon.kill().await.unwrap();
 }
 
+#[tokio::test]
+async fn an_address_that_is_none_is_a_bad_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let ended = command(folder.path()).env("DATABASE_URL", "postgre://u:p4ss@h/db").output().await;
+
+    let (ended, said) = (ended.as_ref().unwrap(), &ended.as_ref().unwrap().stderr);
+    assert_eq!(ended.status.code(), Some(78));
+    assert!(!String::from_utf8_lossy(said).contains("p4ss"));
+}
+
 fn serve(folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_rotary"))
+    command(folder).spawn().unwrap()
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rotary"));
+    command
         .env_clear()
         .env("STATE_DIRECTORY", folder)
         .env("RUNTIME_DIRECTORY", folder)
@@ -42,7 +58,6 @@ fn serve(folder: &Path) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+        .kill_on_drop(true);
+    command
 }

@@ -60,6 +60,16 @@ async fn a_body_that_will_not_do_names_the_field_at_fault() {
 }
 
 #[tokio::test]
+async fn a_time_that_no_table_holds_is_the_askers_fault() {
+    let house = House::open().await;
+
+    let refused = house.ask(Ask::get("/api/calls?since=-262142-01-01T00:00:00Z")).await;
+
+    assert_eq!(refused.problem(), (422, "invalid_field"));
+    assert_eq!(refused.body["field"], "since");
+}
+
+#[tokio::test]
 async fn a_bare_dry_run_is_not_taken_for_an_import() {
     let house = House::open().await;
 
