@@ -34,4 +34,6 @@ bench: ## Runs the benchmarks (the real PostgreSQL among them) and prints one ta
 	@for bench in codec index csv ledger calls; do benches/target/release/$$bench || exit 1; done
 
 fuzz: ## Fuzzes the AMI codec for a minute (needs cargo-fuzz and a nightly Rust)
-	cargo +nightly fuzz run codec -- -max_total_time=60
+	mkdir -p fuzz/corpus/codec
+	cargo +nightly fuzz run codec fuzz/corpus/codec fuzz/seeds/codec tests/fixtures/ami -- \
+		-max_len=4096 -dict=fuzz/codec.dict -max_total_time=60

@@ -2,7 +2,8 @@
 # prepare.sh: installs what the tests need and this machine lacks, and brings up Asterisk 22 and 16 in the cache.
 #
 # From Debian, with apt: sipp (the carrier), PostgreSQL (a server program; the tests start their own), python3 (used
-# once, to make Asterisk start faster). What is there is left alone; with everything there, nothing needs the network.
+# once, to make Asterisk start faster), curl (which the examples use). What is there is left alone; with everything
+# there, nothing needs the network.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -26,12 +27,13 @@ install_missing() {
     command -v sipp >/dev/null || missing+=(sip-tester)
     has_postgres || missing+=(postgresql)
     command -v python3 >/dev/null || missing+=(python3)
+    command -v curl >/dev/null || missing+=(curl)
     if [ ${#missing[@]} = 0 ]; then
-        say "sipp, PostgreSQL, python3: already here"
+        say "sipp, PostgreSQL, python3, curl: already here"
         return
     fi
 
-    local hint="please install what offers sipp, PostgreSQL and python3 here, then run this again"
+    local hint="please install what offers sipp, PostgreSQL, python3 and curl here, then run this again"
     command -v apt-get >/dev/null || die "missing ${missing[*]}, and this machine has no apt-get: $hint"
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "missing ${missing[*]}, and neither root nor sudo: $hint"
     say "installing ${missing[*]}"

@@ -8,11 +8,14 @@
 //! ones print a command's output raw. So: `\r\n\r\n`, `\r\n\n` and `\n\n` end a message, `\n\r\n`
 //! does not, and after `Response: Follows` nothing does before `--END COMMAND--`.
 
+mod line_feeds;
+
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
+use self::line_feeds::LineFeeds;
 use super::action::Message;
 use super::frame::{END_COMMAND, Frame, Kind, LineEnds, header, is, without_end};
 
@@ -51,8 +54,10 @@ pub struct Codec {
 struct Scan {
     /// The message is over the bound; only its end is looked for.
     skipping: bool,
-    /// Where the search goes on.
-    next: usize,
+    /// How far the search has come. What it knows of bytes beyond a message's end, the next is told.
+    feeds: LineFeeds,
+    /// Just past the message, once its end is found.
+    end: usize,
     /// Just past the last line feed.
     segment: usize,
     ends: LineEnds,
@@ -79,7 +84,7 @@ enum Ending {
 enum Found {
     /// More bytes are needed.
     Nothing,
-    /// The message ends at `Scan::next`.
+    /// The message ends at `Scan::end`.
     End,
     /// The message is longer than allowed, and so far without an end.
     TooLong,
@@ -120,11 +125,12 @@ impl Codec {
         Ok(Some(Incoming::Banner(line.slice(..length))))
     }
 
-    /// Cuts off the message that ends at `Scan::next`.
+    /// Cuts off the message that ends at `Scan::end`.
     #[inline(never)]
     fn cut(&mut self, buffer: &mut BytesMut) -> Frame {
-        let scan = std::mem::take(&mut self.scan);
-        Frame::new(buffer.split_to(scan.next).freeze(), scan.ends)
+        let feeds = self.scan.feeds.after(self.scan.end);
+        let scan = std::mem::replace(&mut self.scan, Scan { feeds, ..Scan::default() });
+        Frame::new(buffer.split_to(scan.end).freeze(), scan.ends)
     }
 
     /// Throws away what has come of a message over the bound; whether it has ended.
@@ -132,8 +138,9 @@ impl Codec {
     fn skip(&mut self, buffer: &mut BytesMut) -> bool {
         match self.scan.find_end(buffer, usize::MAX) {
             Found::End => {
-                buffer.advance(self.scan.next);
-                self.scan = Scan::default();
+                buffer.advance(self.scan.end);
+                let feeds = self.scan.feeds.after(self.scan.end);
+                self.scan = Scan { feeds, ..Scan::default() };
                 true
             }
             Found::Nothing | Found::TooLong => {
@@ -168,9 +175,9 @@ impl Scan {
     fn find_end(&mut self, buffer: &[u8], max: usize) -> Found {
         // What nearly every line is: it ends as those before it, is not empty and no raw output.
         let mut plain = self.is_plain();
-        for at in LineFeeds::new(buffer, self.next) {
+        while let Some(at) = self.feeds.next(buffer) {
             if at >= max {
-                self.next = at;
+                self.feeds = LineFeeds::from(at);
                 return Found::TooLong;
             }
             if plain && at > self.segment + 1 && buffer[at - 1] == b'\r' {
@@ -180,12 +187,11 @@ impl Scan {
                 continue;
             }
             if self.ends_at(buffer, at) {
-                self.next = at + 1;
+                self.end = at + 1;
                 return Found::End;
             }
             plain = self.is_plain();
         }
-        self.next = buffer.len();
         if buffer.len() > max { Found::TooLong } else { Found::Nothing }
     }
 
@@ -235,90 +241,8 @@ impl Scan {
         self.cut |= drop > self.segment;
         self.segment = self.segment.saturating_sub(drop);
         buffer.advance(drop);
-        self.next = buffer.len();
+        self.feeds = LineFeeds::from(buffer.len());
     }
-}
-
-/// Where the line feeds of a buffer are. A block at a time, whatever is in it: lines are short and
-/// of any length, so that to stop at each costs the processor more in wrong guesses than the search.
-struct LineFeeds<'a> {
-    buffer: &'a [u8],
-    /// Where the block begins that `hits` tells of.
-    block: usize,
-    /// Where the next block begins.
-    next: usize,
-    /// A bit for every byte of the block that is a line feed, the first byte's lowest.
-    hits: u64,
-}
-
-/// How many bytes are looked at together: as many as a word has bits.
-const BLOCK: usize = 64;
-
-impl<'a> LineFeeds<'a> {
-    #[inline]
-    fn new(buffer: &'a [u8], from: usize) -> Self {
-        Self { buffer, block: from, next: from, hits: 0 }
-    }
-
-    /// The line feeds in the block at `self.next`, or in what there is of it.
-    #[inline]
-    fn look(&self) -> u64 {
-        let Self { buffer, next, .. } = *self;
-        let Some(last) = buffer.len().checked_sub(BLOCK) else {
-            return hits_of_few(buffer) >> next;
-        };
-        let start = next.min(last);
-        let block = buffer[start..].first_chunk::<BLOCK>().expect("the last block is whole");
-        hits(block) >> (next - start)
-    }
-}
-
-impl Iterator for LineFeeds<'_> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.hits == 0 {
-            if self.next >= self.buffer.len() {
-                return None;
-            }
-            self.hits = self.look();
-            self.block = self.next;
-            self.next += BLOCK;
-        }
-        let at = self.block + self.hits.trailing_zeros() as usize;
-        self.hits &= self.hits - 1;
-        Some(at)
-    }
-}
-
-/// A bit for every line feed. Written so that the compiler compares many bytes at once.
-#[inline]
-fn hits<const N: usize>(block: &[u8; N]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut bits = [0_u8; N];
-    for (at, (bit, byte)) in bits.iter_mut().zip(block).enumerate() {
-        *bit = if *byte == b'\n' { 1 << (at % 8) } else { 0 };
-    }
-    let (words, _) = bits.as_chunks::<8>();
-    words.iter().enumerate().fold(0, |hits, (at, word)| {
-        // The bits of eight bytes are all different ones: their sum, in the highest byte, has them.
-        hits | (u64::from_le_bytes(*word).wrapping_mul(ONES) >> 56) << (8 * at)
-    })
-}
-
-/// [`hits`] of less than a block: two looks, which overlap, at as many bytes as there are twice.
-#[inline(never)]
-fn hits_of_few(bytes: &[u8]) -> u64 {
-    fn two<const N: usize>(bytes: &[u8]) -> Option<u64> {
-        let (first, last) = (bytes.first_chunk::<N>()?, bytes.last_chunk::<N>()?);
-        Some(hits(first) | hits(last) << (bytes.len() - N))
-    }
-    let of_each = || bytes.iter().rev().fold(0, |hits, byte| hits << 1 | u64::from(*byte == b'\n'));
-    two::<32>(bytes)
-        .or_else(|| two::<16>(bytes))
-        .or_else(|| two::<8>(bytes))
-        .unwrap_or_else(of_each)
 }
 
 /// Whether a first line is that of an old `Command`'s answer, whose output comes raw.
@@ -349,7 +273,7 @@ impl Decoder for Codec {
             return Ok(None);
         }
         if self.scan.segment == 0 {
-            skip_blank_lines(buffer, &mut self.scan.next);
+            skip_blank_lines(buffer, &mut self.scan.feeds);
         }
         match self.scan.find_end(buffer, self.max_frame) {
             Found::Nothing => Ok(None),
@@ -360,7 +284,7 @@ impl Decoder for Codec {
 }
 
 /// Empty lines may stand between messages.
-fn skip_blank_lines(buffer: &mut BytesMut, next: &mut usize) {
+fn skip_blank_lines(buffer: &mut BytesMut, feeds: &mut LineFeeds) {
     loop {
         let blank = match &buffer[..] {
             [b'\n', ..] => 1,
@@ -368,7 +292,7 @@ fn skip_blank_lines(buffer: &mut BytesMut, next: &mut usize) {
             _ => return,
         };
         buffer.advance(blank);
-        *next = 0;
+        *feeds = feeds.after(blank);
     }
 }
 

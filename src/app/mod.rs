@@ -84,6 +84,17 @@ pub struct Trunk {
     pub dial: String,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            calls: CallDefaults::default(),
+            trunks: BTreeMap::new(),
+            patience: Duration::from_secs(5),
+            compare_every: Duration::from_secs(60),
+        }
+    }
+}
+
 impl Default for CallDefaults {
     fn default() -> Self {
         Self {

@@ -154,18 +154,8 @@ async fn list(args: ListArgs, client: &Client, output: &mut Output<'_>) -> Resul
         .query("limit", Some(args.limit))
         .query("cursor", args.cursor);
     let page: PageView<CallView> = client.send(ask).await?;
-    if output.is_json() {
-        return Ok(output.json(&page)?);
-    }
-
-    output.table(
-        ["CREATED", "TO", "FROM", "STATUS", "CAUSE", "TALK", "ID"],
-        page.data.iter().map(row),
-    )?;
-    if let Some(cursor) = page.next_cursor {
-        output.note(format!("there are more: --cursor {cursor}"))?;
-    }
-    Ok(())
+    let headings = ["CREATED", "TO", "FROM", "STATUS", "CAUSE", "TALK", "ID"];
+    Ok(output.page(&page, headings, row)?)
 }
 
 fn body(args: &CallArgs) -> Value {

@@ -112,16 +112,8 @@ async fn list(args: ListArgs, client: &Client, output: &mut Output<'_>) -> Resul
         .query("limit", Some(args.limit))
         .query("cursor", args.cursor);
     let page: PageView<DidView> = client.send(ask).await?;
-    if output.is_json() {
-        return Ok(output.json(&page)?);
-    }
-
     let headings = ["NUMBER", "STATUS", "USES", "AREA", "TRUNK", "CAMPAIGN", "LAST USED", "ID"];
-    output.table(headings, page.data.iter().map(row))?;
-    if let Some(cursor) = page.next_cursor {
-        output.note(format!("there are more: --cursor {cursor}"))?;
-    }
-    Ok(())
+    Ok(output.page(&page, headings, row)?)
 }
 
 async fn next(args: NextArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {

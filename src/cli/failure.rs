@@ -70,8 +70,9 @@ fn hint_for(code: &str) -> Option<String> {
             "`rotary status` shows whether the line is up, `rotary config` where it should go"
         }
         "originate_refused" => {
-            "the manager user needs `write = originate`; `asterisk -rx 'manager show user rotary'` \
-             shows what it has"
+            "those are Asterisk's words. \"Permission denied\": the manager user needs `write = originate`, \
+             and `asterisk -rx 'manager show user rotary'` shows what it has. \"Extension does not \
+             exist\": the call's context and extension are not in extensions.conf"
         }
         "store_unavailable" => {
             "`rotary status` shows the store; check [store] url and that the database runs"

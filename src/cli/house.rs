@@ -27,6 +27,9 @@ pub(super) fn demo(args: &DemoArgs, output: &mut Output<'_>) -> Result<(), Failu
 /// `rotary config`
 pub(super) fn config(args: &ServeArgs, output: &mut Output<'_>) -> Result<(), Failure> {
     let config = load(args)?;
+    if output.is_json() {
+        return Ok(output.json(&config.masked())?);
+    }
     Ok(output.line(config.print().trim_end())?)
 }
 

@@ -61,20 +61,7 @@ async fn create(args: CreateArgs, client: &Client, output: &mut Output<'_>) -> R
 
 async fn list(client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
     let page: PageView<KeyView> = client.send(Ask::get("/api/keys")).await?;
-    if output.is_json() {
-        return Ok(output.json(&page)?);
-    }
-    let rows = page.data.iter().map(|key| {
-        [
-            key.role.clone(),
-            key.tenant_id.as_ref().map_or("all".to_owned(), ToString::to_string),
-            or_dash(key.label.as_ref()),
-            time(key.created_at),
-            or_dash(key.revoked_at.map(time)),
-            key.id.to_string(),
-        ]
-    });
-    Ok(output.table(["ROLE", "TENANT", "LABEL", "CREATED", "REVOKED", "ID"], rows)?)
+    Ok(output.page(&page, ["ROLE", "TENANT", "LABEL", "CREATED", "REVOKED", "ID"], row)?)
 }
 
 async fn revoke(id: &str, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -83,4 +70,15 @@ async fn revoke(id: &str, client: &Client, output: &mut Output<'_>) -> Result<()
         return Ok(output.json(&json!({"revoked": id}))?);
     }
     Ok(output.line(format!("revoked {id}"))?)
+}
+
+fn row(key: &KeyView) -> [String; 6] {
+    [
+        key.role.clone(),
+        key.tenant_id.as_ref().map_or("all".to_owned(), ToString::to_string),
+        or_dash(key.label.as_ref()),
+        time(key.created_at),
+        or_dash(key.revoked_at.map(time)),
+        key.id.to_string(),
+    ]
 }

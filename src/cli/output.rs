@@ -7,6 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::http::view::PageView;
 
 /// A command's standard output and standard error.
 pub(super) struct Output<'a> {
@@ -65,6 +66,23 @@ impl<'a> Output<'a> {
             writeln!(self.out, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+
+    /// Prints a part of a list, and how to get the next part.
+    pub(super) fn page<T: Serialize, const N: usize>(
+        &mut self,
+        page: &PageView<T>,
+        headings: [&str; N],
+        row: impl Fn(&T) -> [String; N],
+    ) -> io::Result<()> {
+        if self.json {
+            return self.json(page);
+        }
+        self.table(headings, page.data.iter().map(row))?;
+        match &page.next_cursor {
+            Some(cursor) => self.note(format!("there are more: --cursor {cursor}")),
+            None => Ok(()),
+        }
     }
 
     /// Prints names and values below each other.

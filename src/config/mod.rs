@@ -10,7 +10,6 @@ mod sections;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -24,7 +23,7 @@ use crate::telemetry;
 
 /// Everything the daemon needs to know.
 pub struct Config {
-    /// The sections as they are in force, for [`Config::print`].
+    /// The sections as they are in force, for [`Config::masked`].
     sections: Sections,
     /// Where the daemon keeps what must outlive it.
     pub state: PathBuf,
@@ -118,9 +117,14 @@ pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
 }
 
 impl Config {
-    /// The configuration in force as TOML, secrets as `***`.
+    /// The configuration in force, secrets as `***`.
+    pub fn masked(&self) -> Sections {
+        self.sections.masked()
+    }
+
+    /// [`Config::masked`] as TOML.
     pub fn print(&self) -> String {
-        self.sections.print()
+        toml::to_string(&self.masked()).expect("sections are tables of plain values")
     }
 }
 
@@ -193,12 +197,7 @@ fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
     if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
         return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
     }
-    Ok(app::Settings {
-        calls: sections.calls.clone(),
-        trunks,
-        patience: Duration::from_secs(5),
-        compare_every: Duration::from_secs(60),
-    })
+    Ok(app::Settings { calls: sections.calls.clone(), trunks, ..app::Settings::default() })
 }
 
 fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {

@@ -125,14 +125,14 @@ pub(super) fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
 }
 
 impl Sections {
-    /// The sections as TOML, secrets as `***`.
-    pub(super) fn print(&self) -> String {
+    /// The sections with secrets as `***`.
+    pub(super) fn masked(&self) -> Self {
         let mut shown = self.clone();
         if shown.asterisk.secret.is_some() {
             shown.asterisk.secret = Some("***".into());
         }
         shown.store.url = shown.store.url.as_deref().map(mask_password);
-        toml::to_string(&shown).expect("sections are tables of plain values")
+        shown
     }
 
     /// The keys that are set and have no effect in this version, as `section.key`.

@@ -12,7 +12,7 @@ use crate::cli::client::Ask;
 use crate::http::view::NewKeyView;
 use crate::telemetry;
 
-use super::stage::Stage;
+use super::scene::Scene;
 use super::tour;
 
 /// What happens after the sample calls.
@@ -32,52 +32,52 @@ pub enum Afterwards {
 pub async fn run(afterwards: Afterwards, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     telemetry::start(&telemetry::Settings { level: "warn".to_owned(), ..Default::default() })?;
     let interrupted = interruption()?;
-    let stage = Stage::set_up().await.context("set the demo up")?;
+    let scene = Scene::set_up().await.context("set the demo up")?;
 
     let shown = tokio::select! {
-        shown = show(&stage, out) => shown.map(|()| afterwards),
+        shown = show(&scene, out) => shown.map(|()| afterwards),
         () = interrupted => Ok(Afterwards::Leave),
     };
     match shown {
         Ok(Afterwards::Stay) => {
-            offer(&stage, out).await?;
-            let code = stage.stay().await;
+            offer(&scene, out).await?;
+            let code = scene.stay().await;
             writeln!(out, "\nThe demo is over; nothing is left of it.")?;
             code
         }
         Ok(Afterwards::Leave) => {
-            stage.strike().await;
+            scene.strike().await;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            stage.strike().await;
+            scene.strike().await;
             Err(error)
         }
     }
 }
 
-async fn show(stage: &Stage, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn show(scene: &Scene, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "Rotary with a simulated Asterisk. All of it is gone when this ends.\n")?;
-    writeln!(out, "  Asterisk (simulated)  {}", stage.asterisk)?;
-    writeln!(out, "  HTTP                  http://{}", stage.http())?;
-    writeln!(out, "  control socket        {}", stage.socket().display())?;
-    writeln!(out, "  database              {}\n", stage.directory().join("rotary.db").display())?;
+    writeln!(out, "  Asterisk (simulated)  {}", scene.asterisk)?;
+    writeln!(out, "  HTTP                  http://{}", scene.http())?;
+    writeln!(out, "  control socket        {}", scene.socket().display())?;
+    writeln!(out, "  database              {}\n", scene.directory().join("rotary.db").display())?;
 
-    tour::import(&stage.client, out).await.context("import the sample numbers")?;
+    tour::import(&scene.client, out).await.context("import the sample numbers")?;
     writeln!(out)?;
-    tour::calls(&stage.client, out).await.context("place the sample calls")?;
+    tour::calls(&scene.client, out).await.context("place the sample calls")?;
     writeln!(out)?;
-    tour::numbers(&stage.client, out).await.context("count the uses")?;
+    tour::numbers(&scene.client, out).await.context("count the uses")?;
     out.flush()?;
     Ok(())
 }
 
 /// Tells what can be tried by hand, ready to be copied.
-async fn offer(stage: &Stage, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn offer(scene: &Scene, out: &mut dyn Write) -> anyhow::Result<()> {
     let key = json!({"role": "operator", "label": "rotary demo"});
-    let key: NewKeyView = tour::send(&stage.client, Ask::post("/api/keys", &key)).await?;
-    let rotary = format!("{} --socket {}", quoted(&program()), quoted(stage.socket()));
-    let (socket, http, key) = (quoted(stage.socket()), stage.http(), key.key);
+    let key: NewKeyView = tour::send(&scene.client, Ask::post("/api/keys", &key)).await?;
+    let rotary = format!("{} --socket {}", quoted(&program()), quoted(scene.socket()));
+    let (socket, http, key) = (quoted(scene.socket()), scene.http(), key.key);
 
     writeln!(
         out,

@@ -8,8 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::as_text::is_a_text;
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
+
+/// The highest limit a DID may have.
+pub const MAX_USAGE_MAX: u32 = i32::MAX as u32;
 
 /// A row of `asterisk_dids`. Equal counts are picked in the order of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -203,31 +207,13 @@ impl FromStr for TrunkName {
     }
 }
 
-impl TryFrom<String> for TrunkName {
-    type Error = InvalidTrunk;
-
-    fn try_from(text: String) -> Result<Self, InvalidTrunk> {
-        text.parse()
-    }
-}
-
-impl From<TrunkName> for String {
-    fn from(trunk: TrunkName) -> String {
-        trunk.as_str().to_owned()
-    }
-}
-
 impl fmt::Display for TrunkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for TrunkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+is_a_text!(TrunkName or InvalidTrunk);
 
 impl fmt::Display for DidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

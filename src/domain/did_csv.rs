@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::did::{DidId, DidStatus, NewDid, TrunkName};
+use super::did::{DidId, DidStatus, MAX_USAGE_MAX, NewDid, TrunkName};
 use super::json;
 use super::number::{AreaCode, E164, Region};
 use super::tenant::CampaignId;
@@ -331,10 +331,11 @@ fn area_code_of(text: &str) -> Result<AreaCode, Fault> {
 }
 
 fn max_usage_of(text: &str) -> Result<u32, Fault> {
-    without_decimals(text).parse().map_err(|_| Fault {
+    let limit = without_decimals(text).parse().ok().filter(|limit| *limit <= MAX_USAGE_MAX);
+    limit.ok_or_else(|| Fault {
         column: Some("maxUsage"),
         code: "invalid_max_usage",
-        error: format!("{text:?} is no limit (a whole number from 0 to {} is)", u32::MAX),
+        error: format!("{text:?} is no limit (a whole number from 0 to {MAX_USAGE_MAX} is)"),
     })
 }
 

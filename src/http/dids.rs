@@ -14,7 +14,7 @@ use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
 use crate::app::manage_dids;
-use crate::domain::did::{DidId, NewDid, TrunkName};
+use crate::domain::did::{DidId, MAX_USAGE_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
 use crate::domain::rotation::{Reason, Want};
 use crate::store::ListError;
@@ -112,7 +112,7 @@ fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
         area_code: area_code.or_else(|| number.area_code()),
         trunk: fields.parse("trunk")?.unwrap_or_else(TrunkName::pjsip),
         status: fields.parse("status")?.unwrap_or_default(),
-        max_usage: fields.whole("maxUsage", 0, i32::MAX as u32)?,
+        max_usage: fields.whole("maxUsage", 0, MAX_USAGE_MAX)?,
         campaign: fields.parse("campaignId")?,
         metadata: metadata(&mut fields)?,
     };

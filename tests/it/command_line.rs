@@ -69,6 +69,20 @@ async fn wrong_usage_and_a_bad_configuration_have_their_own_codes() {
 }
 
 #[tokio::test]
+async fn the_configuration_is_printed_without_its_secrets() {
+    let house = House::open().await;
+    let file = house.file("rotary.toml", "[asterisk]\nsecret = \"s3cret\"\n");
+    let config = ["config", "--config", &file];
+
+    let text = rotary(&house.running.socket, &config).await;
+    let json = rotary(&house.running.socket, &[&config[..], &["--json"]].concat()).await;
+
+    assert!(text.out.contains("secret = \"***\""), "{}", text.out);
+    assert_eq!(json.json()["asterisk"]["secret"], "***");
+    assert_eq!(json.json()["calls"]["ring_timeout_seconds"], 30);
+}
+
+#[tokio::test]
 async fn numbers_are_added_listed_and_shown_next() {
     let house = House::open().await;
     let socket = &house.running.socket;

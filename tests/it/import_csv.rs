@@ -43,7 +43,7 @@ async fn outcome_of(content: &[u8], piece: usize) -> Value {
     let mut shelf = Shelf::default();
     let sink = |chunk| std::future::ready(Ok::<_, Infallible>(shelf.put(chunk)));
 
-    match import(stream::iter(pieces), settings, sink, |_| {}).await {
+    match import(stream::iter(pieces), settings, sink).await {
         Ok(report) => json!({ "report": report, "dids": shelf.dids }),
         Err(error) => json!({ "error": error.to_string(), "dids": shelf.dids }),
     }

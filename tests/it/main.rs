@@ -7,6 +7,7 @@ mod command_line;
 mod containers;
 mod demo;
 mod end_to_end;
+mod examples;
 mod failures;
 mod faults;
 mod house;

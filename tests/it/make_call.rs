@@ -75,6 +75,25 @@ async fn the_same_key_rings_nobody_twice() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_never_placed_may_be_asked_for_again_under_its_key() {
+    let (house, asterisk) = House::open_with_asterisk().await;
+    add(&house, "+14045550001").await;
+    let ask = || Ask::post(CALLS, &json!({"to": "+14155550123"})).header("idempotency-key", "k-1");
+
+    asterisk.misbehave(|wrong| wrong.refuse_originates = Some("No".into()));
+    let refused = house.ask(ask()).await;
+    asterisk.behave();
+    let placed = house.ask(ask()).await;
+    let again = house.ask(ask()).await;
+
+    assert_eq!(refused.problem(), (502, "originate_refused"));
+    assert_eq!((placed.status.as_u16(), placed.text("status")), (202, "initiated"));
+    assert_eq!(placed.headers.get("idempotent-replayed"), None);
+    assert_eq!(again.text("id"), placed.text("id"));
+    assert_eq!(asterisk.counts().originates, 1);
+}
+
+#[tokio::test]
 async fn a_refused_call_gives_its_use_back_and_says_what_asterisk_said() {
     let (house, asterisk) = House::open_with_asterisk().await;
     add(&house, "+14045550001").await;

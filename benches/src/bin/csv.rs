@@ -39,7 +39,7 @@ fn bench(name: &str, header: &str, row: impl Fn(u64) -> String) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
 
     let begun = Instant::now();
-    let report = runtime.block_on(import(source, settings, sink, |_| {})).expect("a good file");
+    let report = runtime.block_on(import(source, settings, sink)).expect("a good file");
     let per_second = ROWS as f64 / begun.elapsed().as_secs_f64();
 
     assert_eq!(report.imported, ROWS);

@@ -223,10 +223,10 @@ fn a_large_message_costs_one_look_a_byte_in_small_reads() {
     let mut buffer = BytesMut::new();
     for (read, piece) in stream.as_bytes().chunks(64).enumerate() {
         buffer.extend_from_slice(piece);
-        let before = codec.scan.next;
+        let before = codec.scan.feeds.next;
         let found = codec.decode(&mut buffer).unwrap();
         // The search goes on where it stopped: at the end of what had come.
-        assert!(found.is_some() || codec.scan.next == buffer.len());
+        assert!(found.is_some() || codec.scan.feeds.next == buffer.len());
         assert_eq!(before, read * 64);
     }
 }

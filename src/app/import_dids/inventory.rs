@@ -38,7 +38,7 @@ pub async fn import_dids(
         (false, OnDuplicate::Skip) => Repeats::SinkNotices,
         (true, _) | (_, OnDuplicate::Update) => Repeats::FirstCounts,
     };
-    import_with(source, settings, repeats, sink, |_| {}).await
+    import_with(source, settings, repeats, sink).await
 }
 
 async fn keep(

@@ -16,11 +16,11 @@ use std::collections::HashSet;
 use std::io;
 use std::mem;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use uuid::Uuid;
 
-use self::rows::{End, Fed, Rows, TooLong};
+use self::rows::{BYTE_ORDER_MARK, End, Fed, Rows, TooLong};
 use crate::domain::did::DidId;
 use crate::domain::did_csv::{Columns, DidRow, InvalidHeader, RowError, RowReader};
 use crate::domain::number::{E164, Region};
@@ -82,7 +82,7 @@ pub enum ImportFailure<E: std::error::Error + 'static> {
     Sink(E),
 }
 
-/// Reads a CSV and hands its DIDs to `sink` in chunks; tells `on_progress` after each.
+/// Reads a CSV and hands its DIDs to `sink` in chunks.
 ///
 /// `sink` stores a chunk and says what came of it. In a dry run it only looks which of the numbers
 /// are already there.
@@ -90,7 +90,6 @@ pub async fn import<S, K, F, E>(
     source: S,
     settings: ImportSettings,
     sink: K,
-    on_progress: impl FnMut(&ImportReport),
 ) -> Result<ImportReport, ImportError<E>>
 where
     S: Stream<Item = io::Result<Bytes>>,
@@ -102,7 +101,7 @@ where
         true => Repeats::FirstCounts,
         false => Repeats::SinkNotices,
     };
-    import_with(source, settings, repeats, sink, on_progress).await
+    import_with(source, settings, repeats, sink).await
 }
 
 /// Who notices that a number stands in the file twice.
@@ -119,7 +118,6 @@ async fn import_with<S, K, F, E>(
     settings: ImportSettings,
     repeats: Repeats,
     sink: K,
-    mut on_progress: impl FnMut(&ImportReport),
 ) -> Result<ImportReport, ImportError<E>>
 where
     S: Stream<Item = io::Result<Bytes>>,
@@ -128,7 +126,7 @@ where
     E: std::error::Error + 'static,
 {
     let mut import = Import::new(settings, repeats, sink);
-    let outcome = import.run(source, &mut on_progress).await;
+    let outcome = import.run(source).await;
     let report = import.report;
     match outcome {
         Ok(()) => Ok(report.finished()),
@@ -166,7 +164,6 @@ impl<K> Import<K> {
     async fn run<F, E>(
         &mut self,
         source: impl Stream<Item = io::Result<Bytes>>,
-        on_progress: &mut impl FnMut(&ImportReport),
     ) -> Result<(), ImportFailure<E>>
     where
         K: FnMut(Vec<DidRow>) -> F,
@@ -174,16 +171,16 @@ impl<K> Import<K> {
         E: std::error::Error + 'static,
     {
         let mut source = std::pin::pin!(source);
+        // The mark at the very beginning may come in pieces.
+        let mut beginning = BytesMut::new();
+        while beginning.len() < BYTE_ORDER_MARK.len()
+            && let Some(bytes) = source.next().await
+        {
+            beginning.extend_from_slice(&bytes.map_err(ImportFailure::Source)?);
+        }
+        self.take(&beginning).await?;
         while let Some(bytes) = source.next().await {
-            let bytes = bytes.map_err(ImportFailure::Source)?;
-            let mut rest = &bytes[..];
-            while let Fed::Row(used) = self.rows.feed(rest)? {
-                rest = &rest[used..];
-                self.take_row()?;
-                if self.chunk.len() == CHUNK {
-                    self.flush(on_progress).await?;
-                }
-            }
+            self.take(&bytes.map_err(ImportFailure::Source)?).await?;
         }
         match self.rows.finish()? {
             End::Clean => {}
@@ -196,7 +193,23 @@ impl<K> Import<K> {
         if self.reader.is_none() {
             return Err(ImportFailure::Empty);
         }
-        self.flush(on_progress).await
+        self.flush().await
+    }
+
+    async fn take<F, E>(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>>
+    where
+        K: FnMut(Vec<DidRow>) -> F,
+        F: Future<Output = Result<Stored, E>>,
+        E: std::error::Error + 'static,
+    {
+        while let Fed::Row(used) = self.rows.feed(bytes)? {
+            bytes = &bytes[used..];
+            self.take_row()?;
+            if self.chunk.len() == CHUNK {
+                self.flush().await?;
+            }
+        }
+        Ok(())
     }
 
     fn take_row<E: std::error::Error + 'static>(&mut self) -> Result<(), ImportFailure<E>> {
@@ -232,10 +245,7 @@ impl<K> Import<K> {
         }
     }
 
-    async fn flush<F, E>(
-        &mut self,
-        on_progress: &mut impl FnMut(&ImportReport),
-    ) -> Result<(), ImportFailure<E>>
+    async fn flush<F, E>(&mut self) -> Result<(), ImportFailure<E>>
     where
         K: FnMut(Vec<DidRow>) -> F,
         F: Future<Output = Result<Stored, E>>,
@@ -246,7 +256,6 @@ impl<K> Import<K> {
             let stored = (self.sink)(chunk).await.map_err(ImportFailure::Sink)?;
             self.report.add(stored);
         }
-        on_progress(&self.report);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ const ROW_MAX: usize = 64 * 1024;
 /// The most cells in a row.
 const CELLS_MAX: usize = 4096;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits a file into rows; holds one row at a time.
 pub(super) struct Rows {

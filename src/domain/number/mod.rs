@@ -11,6 +11,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::as_text::is_a_text;
+
 /// A telephone number in E.164 form, such as `+12125550123`.
 ///
 /// Held as an integer: the rotation index keeps a million of these, and eight
@@ -68,25 +70,7 @@ impl fmt::Display for E164 {
     }
 }
 
-impl fmt::Debug for E164 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl TryFrom<String> for E164 {
-    type Error = InvalidPhoneNumber;
-
-    fn try_from(text: String) -> Result<Self, InvalidPhoneNumber> {
-        text.parse()
-    }
-}
-
-impl From<E164> for String {
-    fn from(number: E164) -> String {
-        number.to_string()
-    }
-}
+is_a_text!(E164 or InvalidPhoneNumber);
 
 /// A text that is no area code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,25 +97,7 @@ impl fmt::Display for AreaCode {
     }
 }
 
-impl fmt::Debug for AreaCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl TryFrom<String> for AreaCode {
-    type Error = InvalidAreaCode;
-
-    fn try_from(text: String) -> Result<Self, InvalidAreaCode> {
-        text.parse()
-    }
-}
-
-impl From<AreaCode> for String {
-    fn from(code: AreaCode) -> String {
-        code.to_string()
-    }
-}
+is_a_text!(AreaCode or InvalidAreaCode);
 
 impl Region {
     /// The region assumed where nobody names one.

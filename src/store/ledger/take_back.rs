@@ -10,10 +10,14 @@ use crate::store::{Database, During, Store, StoreError};
 const TAKE_BACK: &str = "update asterisk_dids set usage_count = usage_count - 1 \
      where tenant_id = $1 and id = $2 and usage_count > 0 returning usage_count";
 
+/// A request whose call was never placed may be made again under its key.
+const FREE_KEY: &str = "update calls set idempotency_key = null, request_hash = null \
+     where tenant_id = $1 and id = $2";
+
 impl Ledger {
-    /// Takes a use back and, in the same transaction, saves the failed end of its call. Says what
-    /// the DID's count is now; none if nothing was taken back, because the call had ended before
-    /// or the DID is gone.
+    /// Takes a use back and, in the same transaction, saves the failed end of its call, whose
+    /// idempotency key is free again. Says what the DID's count is now; none if nothing was taken
+    /// back, because the call had ended before or the DID is gone.
     ///
     /// With a call this may be tried again after an error: what was taken back once is not taken
     /// back twice. Without one, [`StoreError::Unavailable`] leaves the use counted or not, and it
@@ -44,6 +48,11 @@ impl Store {
                         if ended.rows_affected() == 0 {
                             return Ok(None);
                         }
+                        sqlx::query(FREE_KEY)
+                            .bind(tenant.as_str())
+                            .bind(call.id().0)
+                            .execute(&mut *transaction)
+                            .await?;
                     }
                     let count: Option<i64> = sqlx::query_scalar(TAKE_BACK)
                         .bind(tenant.as_str())

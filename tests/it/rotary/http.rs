@@ -64,10 +64,18 @@ impl Http {
 
     /// Sends JSON.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        let json = Full::new(Bytes::from(body.to_string()));
-        let answer = self.clone().with("content-type", "application/json");
-        let answer = answer.send("POST", path, json).await;
+        let answer = self.post_json(path, body).await;
         answer.unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// Sends JSON; none where nobody answers, or no longer.
+    pub(crate) async fn try_post(&self, path: &str, body: Value) -> Option<Answer> {
+        self.post_json(path, &body).await.ok()
+    }
+
+    async fn post_json(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let json = Full::new(Bytes::from(body.to_string()));
+        self.clone().with("content-type", "application/json").send("POST", path, json).await
     }
 
     /// Sends any request and reads its answer to the end.

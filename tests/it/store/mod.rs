@@ -2,6 +2,7 @@
 
 mod chaos;
 mod conformance;
+mod csv;
 mod ledger;
 mod lost_answer;
 mod open;

@@ -32,6 +32,10 @@ const DIDS: u64 = 100_000;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(bulk::AS_DAEMON), Some(url)) = (arguments.next().as_deref(), arguments.next()) {
+        return bulk::start_with(&url).await;
+    }
     println!("name | value | baseline | ratio");
     let only = std::env::args().nth(1);
     let wanted = |part| only.as_deref().is_none_or(|only| only == part);

@@ -34,7 +34,7 @@ const UP_PATIENCE: Duration = Duration::from_secs(10);
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything that is there for the time of the demo.
-pub(super) struct Stage {
+pub(super) struct Scene {
     running: Running,
     /// The simulated Asterisk's task. It stops last, so that the line to it can say goodbye.
     backdrop: Lifecycle,
@@ -48,7 +48,7 @@ pub(super) struct Stage {
 /// A directory that is gone, with all in it, once this is dropped.
 struct Directory(PathBuf);
 
-impl Stage {
+impl Scene {
     /// Sets everything up and waits until calls can be placed.
     pub(super) async fn set_up() -> anyhow::Result<Self> {
         let directory = Directory::make()?;
@@ -73,9 +73,9 @@ impl Stage {
         backdrop.wires.spawn("simulated Asterisk", |stop| simulated.run(lines, stop));
 
         let client = Client::new(running.socket.clone(), None);
-        let stage = Self { running, backdrop, client, asterisk, directory };
-        stage.wait_for_asterisk().await?;
-        Ok(stage)
+        let scene = Self { running, backdrop, client, asterisk, directory };
+        scene.wait_for_asterisk().await?;
+        Ok(scene)
     }
 
     /// Where the daemon listens for HTTP.
