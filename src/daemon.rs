@@ -1,7 +1,7 @@
 //! Puts the parts together and starts them, bottom floor first.
 
-use std::fs::File;
-use std::io::ErrorKind;
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -106,14 +106,17 @@ impl StateDirectory {
         made.with_context(|| format!("make the state directory {}", path.display()))?;
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("write to the state directory {}", path.display()))?;
-        if lock.try_lock().is_err() {
-            bail!(
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { writer: writer_of(path)?, _lock: lock }),
+            Err(TryLockError::WouldBlock) => bail!(
                 "another daemon uses the state directory {}; stop it, or give this one another \
                  by `daemon.state`",
                 path.display()
-            );
+            ),
+            Err(TryLockError::Error(why)) => {
+                Err(why).with_context(|| format!("lock the state directory {}", path.display()))
+            }
         }
-        Ok(Self { writer: writer_of(path)?, _lock: lock })
     }
 }
 
@@ -122,15 +125,72 @@ impl StateDirectory {
 fn writer_of(state: &Path) -> anyhow::Result<WriterId> {
     let path = state.join("writer");
     match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => new_writer(&path),
         Ok(text) => {
             let id = text.trim().parse();
             Ok(WriterId(id.with_context(|| format!("{} holds no UUID", path.display()))?))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let id = Uuid::now_v7();
-            std::fs::write(&path, format!("{id}\n"))?;
-            Ok(WriterId(id))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => new_writer(&path),
         Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+    }
+}
+
+/// Written beside its place, made durable and then put there: a crash or a full disk in between
+/// leaves no half of an id, with which no daemon would start again.
+fn new_writer(path: &Path) -> anyhow::Result<WriterId> {
+    let id = Uuid::now_v7();
+    let write = || {
+        let beside = path.with_extension("new");
+        let mut file = File::create(&beside)?;
+        writeln!(file, "{id}")?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("write {}", path.display()))?;
+    Ok(WriterId(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_is_the_same_writer_in_every_run() {
+        let folder = tempfile::tempdir().unwrap();
+
+        let first = StateDirectory::claim(folder.path()).unwrap().writer;
+        let second = StateDirectory::claim(folder.path()).unwrap().writer;
+
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn an_id_that_a_full_disk_left_empty_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("writer"), "").unwrap();
+
+        let first = StateDirectory::claim(folder.path()).unwrap().writer;
+
+        assert_eq!(StateDirectory::claim(folder.path()).unwrap().writer, first);
+    }
+
+    #[test]
+    fn an_id_that_is_none_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("writer"), "someone else").unwrap();
+
+        let refused = StateDirectory::claim(folder.path()).err().unwrap();
+
+        assert!(format!("{refused:#}").contains("holds no UUID"), "{refused:#}");
+    }
+
+    #[test]
+    fn a_state_directory_has_one_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = StateDirectory::claim(folder.path()).unwrap();
+
+        let refused = StateDirectory::claim(folder.path()).err().unwrap();
+
+        assert!(refused.to_string().contains("another daemon uses"), "{refused:#}");
     }
 }

@@ -40,7 +40,13 @@ pub fn start(settings: &Settings) -> anyhow::Result<()> {
             settings.level
         )
     })?;
-    let log = fmt().with_max_level(level).with_target(false).with_writer(std::io::stderr);
+    // A line that cannot be written would be complained of on the same closed pipe, which panics:
+    // `rotary serve 2>&1 | head` must cost the log and not the daemon.
+    let log = fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     // A test starts several daemons in one process; the first one's log serves all.
     let _already_started = match settings.format {
         Format::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),

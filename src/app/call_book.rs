@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
 use crate::domain::call::{Call, CallId, Report};
+use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
 const ANNOUNCEMENTS: usize = 1024;
@@ -88,6 +89,15 @@ impl CallBook {
             .calls
             .values()
             .filter(|followed| !followed.call.progress.status.is_end())
+            .count()
+    }
+
+    /// How many of them one tenant placed.
+    pub fn in_progress_of(&self, tenant: &TenantId) -> usize {
+        let book = self.lock();
+        let calls = book.calls.values().map(|followed| &followed.call);
+        calls
+            .filter(|call| call.request.tenant == *tenant && !call.progress.status.is_end())
             .count()
     }
 

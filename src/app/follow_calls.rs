@@ -9,8 +9,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::App;
 use super::call_book::Compared;
+use super::{App, now};
 use crate::ami::{AmiError, Channel, LineState, Reports};
 use crate::domain::call::{Call, CallId, Report};
 
@@ -41,8 +41,8 @@ pub async fn follow_calls(
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(batch) = reports.next() => app.calls.handle_reports(batch, Utc::now()),
-            () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(Utc::now()),
+            Some(batch) = reports.next() => app.calls.handle_reports(batch, now()),
+            () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(now()),
             Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) {
                 in_doubt = compare(&app).await;
             },
@@ -61,7 +61,7 @@ pub async fn follow_calls(
 /// Compares the calls we follow with the channels Asterisk has. Those it no longer has will end.
 /// Says whether another look is needed.
 async fn compare(app: &App) -> bool {
-    let asked_at = Utc::now();
+    let asked_at = now();
     match app.ami.channels().await {
         Ok(channels) => {
             let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();

@@ -6,11 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{SubsecRound, Utc};
 use uuid::Uuid;
 
 use super::pick_did::{Choice, PickError, pick_did, take_back};
-use super::{App, Trunk};
+use super::{App, Trunk, now};
 use crate::ami::action::{InvalidHeader, Originate};
 use crate::ami::{AmiError, DownReason, LineState};
 use crate::domain::call::{Call, CallId, CallRequest, Destination};
@@ -146,9 +145,7 @@ async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
     app.calls.follow(call.clone());
 
     match app.ami.originate(&originate).await {
-        Ok(()) | Err(AmiError::Unknown) => {
-            Ok(app.calls.placed(call.id(), Utc::now()).unwrap_or(call))
-        }
+        Ok(()) | Err(AmiError::Unknown) => Ok(app.calls.placed(call.id(), now()).unwrap_or(call)),
         Err(AmiError::Refused(message)) => {
             undo(app, call).await;
             Err(MakeCallError::Refused(message))
@@ -167,7 +164,7 @@ async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
 /// The call never left: it failed, and its use is given back.
 async fn undo(app: &App, mut call: Call) {
     app.calls.forget(call.id());
-    call.fail(Utc::now());
+    call.fail(now());
     take_back(app, &call.request.tenant, call.request.did, Some(&call)).await;
 }
 
@@ -233,8 +230,7 @@ async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
 
 fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
     let defaults = &app.settings.calls;
-    // As precise as the store keeps it, so that every answer says the same.
-    let now = Utc::now().trunc_subsecs(6);
+    let now = now();
     let request = CallRequest {
         id,
         tenant: wanted.tenant.clone(),

@@ -161,6 +161,12 @@ impl SharedIndex {
     }
 }
 
+/// Now, as exactly as the store keeps it: a call reads the same before it is stored and after.
+pub fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

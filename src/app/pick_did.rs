@@ -3,11 +3,10 @@
 //! The index proposes, the store decides: its conditional update is what keeps a DID within its
 //! limit. Refused there, the index learns the truth and picks again.
 
-use chrono::Utc;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::App;
+use super::{App, now};
 use crate::domain::call::Call;
 use crate::domain::did::{DidId, DidState};
 use crate::domain::rotation::{NotPickable, Pick, Want};
@@ -104,7 +103,7 @@ async fn record(
     let used = Use {
         tenant: pick.tenant.clone(),
         did: pick.did,
-        at: Utc::now(),
+        at: now(),
         call: call.cloned().map(Box::new),
     };
     let ledger = app.ledger.clone();
@@ -138,7 +137,7 @@ async fn settle_late(
         Ok(Recorded::Counted { usage_count }) => {
             app.index.lock().settle(pick, usage_count);
             let failed = call.map(|mut call| {
-                call.fail(Utc::now());
+                call.fail(now());
                 call
             });
             take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;

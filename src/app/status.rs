@@ -26,7 +26,7 @@ pub struct Status {
     pub store_kind: &'static str,
     /// The tenant's DIDs.
     pub dids: Summary,
-    /// Calls followed and not ended, of all tenants.
+    /// The tenant's calls that have not ended.
     pub calls_in_progress: usize,
     /// When the daemon started.
     pub started_at: DateTime<Utc>,
@@ -44,13 +44,13 @@ pub async fn readiness(app: &App) -> Readiness {
     Readiness { store: app.store.check().await, asterisk: app.ami.state() }
 }
 
-/// All of it, with the DIDs of one tenant.
+/// All of it, with the DIDs and calls of one tenant.
 pub async fn status(app: &App, tenant: &TenantId) -> Status {
     Status {
         readiness: readiness(app).await,
         store_kind: app.store.kind(),
         dids: app.index.lock().summary(tenant),
-        calls_in_progress: app.calls.in_progress(),
+        calls_in_progress: app.calls.in_progress_of(tenant),
         started_at: app.started_at,
     }
 }

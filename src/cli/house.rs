@@ -8,6 +8,7 @@ use super::{DemoArgs, ServeArgs};
 use crate::config::{self, Config};
 use crate::daemon;
 use crate::demo::{self, Afterwards};
+use crate::store::OpenError;
 use crate::telemetry;
 
 /// `rotary serve`
@@ -37,7 +38,15 @@ fn run(house: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<(), Fail
     match runtime.block_on(house) {
         Ok(ExitCode::SUCCESS) => Ok(()),
         Ok(_) => Err(Failure::told()),
-        Err(why) => Err(Failure::new(PROBLEM, format!("{why:#}"))),
+        Err(why) => Err(Failure::new(exit_code(&why), format!("{why:#}"))),
+    }
+}
+
+/// A store's address that is none stays none however often the daemon is started again.
+fn exit_code(why: &anyhow::Error) -> u8 {
+    match why.downcast_ref::<OpenError>() {
+        Some(OpenError::Address(_)) => BAD_CONFIGURATION,
+        Some(_) | None => PROBLEM,
     }
 }
 

@@ -24,6 +24,7 @@ use self::client::Client;
 use self::failure::Failure;
 use self::output::Output;
 use crate::config;
+use crate::domain::tenant::TenantId;
 
 /// A telephony sidecar for Asterisk: rotates caller IDs, places calls and follows them to their end.
 #[derive(Debug, Parser)]
@@ -46,7 +47,7 @@ struct Global {
     json: bool,
     /// The tenant to act for [default: default]
     #[arg(long, global = true, value_name = "TENANT")]
-    tenant: Option<String>,
+    tenant: Option<TenantId>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +142,6 @@ fn ask(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
 impl Global {
     fn client(&self) -> Client {
         let socket = self.socket.clone().unwrap_or_else(config::default_socket);
-        Client::new(socket, self.tenant.clone())
+        Client::new(socket, self.tenant.as_ref().map(ToString::to_string))
     }
 }

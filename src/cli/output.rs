@@ -59,7 +59,7 @@ impl<'a> Output<'a> {
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(headings);
         for row in rows {
-            table.add_row(row);
+            table.add_row(row.map(|cell| harmless(&cell)));
         }
         for line in table.lines() {
             let line = line.strip_prefix(' ').unwrap_or(&line);
@@ -90,7 +90,7 @@ impl<'a> Output<'a> {
         let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
         let width = shown.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in shown {
-            writeln!(self.out, "{name:width$}  {value}")?;
+            writeln!(self.out, "{name:width$}  {}", harmless(value))?;
         }
         Ok(())
     }
@@ -98,13 +98,25 @@ impl<'a> Output<'a> {
     /// Tells why a command failed.
     pub(super) fn failure(&mut self, failure: &Failure) -> io::Result<()> {
         if !failure.message.is_empty() {
-            writeln!(self.err, "error: {}", failure.message)?;
+            writeln!(self.err, "error: {}", harmless(&failure.message))?;
         }
         if let Some(hint) = &failure.hint {
             writeln!(self.err, "hint: {hint}")?;
         }
         Ok(())
     }
+}
+
+/// What came from a file or from Asterisk, without what a terminal would obey.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() && letter != '\n' {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    shown
 }
 
 /// A value, or `-` where there is none.
@@ -115,4 +127,21 @@ pub(super) fn or_dash(value: Option<impl std::fmt::Display>) -> String {
 /// A time to the second, in UTC.
 pub(super) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_a_file_holds() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut output = Output::new(&mut out, &mut err, false);
+
+        output.table(["NUMBER"], [["\u{1b}]0;owned\u{7}1".to_owned()]]).unwrap();
+        output.failure(&Failure::new(1, "not\u{1b}[2J\nhere")).unwrap();
+
+        assert_eq!(String::from_utf8(out).unwrap(), "NUMBER\n\\u{1b}]0;owned\\u{7}1\n");
+        assert_eq!(String::from_utf8(err).unwrap(), "error: not\\u{1b}[2J\nhere\n");
+    }
 }

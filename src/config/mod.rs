@@ -8,6 +8,7 @@ mod places;
 mod sections;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -84,11 +85,25 @@ pub type Environment = Vec<(String, String)>;
 ///
 /// Without a file, `ROTARY_CONFIG` names one; without that, the defaults hold.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-    let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let environment = texts(std::env::vars_os())?;
     let named = environment::get(&environment, "ROTARY_CONFIG").map(PathBuf::from);
     read(file.map(Path::to_owned).or(named).as_deref(), &environment)
+}
+
+/// The variables that are text. One of ours that is not would else be as if it were not set.
+fn texts(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Environment, ConfigError> {
+    let named = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let text = |(name, value): (String, OsString)| match value.into_string() {
+        Ok(value) => Some(Ok((name, value))),
+        Err(_) if name.starts_with("ROTARY_") || name == "DATABASE_URL" => {
+            let why = "is not UTF-8 text".to_owned();
+            Some(Err(ConfigError::Environment { variable: name, why }))
+        }
+        Err(_) => None,
+    };
+    named.filter_map(text).collect()
 }
 
 /// [`load`], with an environment of the caller's own.

@@ -115,8 +115,10 @@ impl TrunkSection {
 pub(super) fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
-    let invalid =
-        |why: toml::de::Error| ConfigError::Invalid { path: path.to_owned(), why: why.to_string() };
+    let invalid = |why: toml::de::Error| ConfigError::Invalid {
+        path: path.to_owned(),
+        why: without_secrets(&text, &why),
+    };
     // Read once as sections for the sake of the error, which knows the line only here.
     toml::from_str::<Sections>(&text).map_err(invalid)?;
     toml::from_str(&text).map_err(invalid)
@@ -144,12 +146,44 @@ impl Sections {
     }
 }
 
-/// `postgres://user:secret@host/db` with the secret as `***`.
-fn mask_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((login, host)) = rest.rsplit_once('@') else { return url.to_owned() };
-    match login.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:***@{host}"),
-        None => url.to_owned(),
+/// What is wrong, with the line it is in unless that may be a secret's: the error goes to a log.
+fn without_secrets(text: &str, why: &toml::de::Error) -> String {
+    let before = why.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default().to_lowercase();
+    let may_be_secret = ["secret", "url", "pass"].iter().any(|word| line.contains(word));
+    if !may_be_secret {
+        return why.to_string();
     }
+    match why.message().starts_with("unknown field") {
+        true => format!("line {number}: {}", why.message()),
+        false => format!(
+            "line {number} cannot be read; is it a text between two quotes? It is not shown here, \
+             for it may hold a secret"
+        ),
+    }
+}
+
+/// `postgres://user:secret@host/db` with the secret as `***`, and so a `password` among the
+/// parameters. What is no proper address is masked too: it may be one with a slip in it.
+fn mask_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| *scheme != "sqlite") else {
+        return url.to_owned();
+    };
+    let rest = match rest.rsplit_once('@') {
+        Some((login, host)) => {
+            let user = login.split_once(':').map_or(login, |(user, _)| user);
+            let secret = if user == login { "" } else { ":***" };
+            format!("{user}{secret}@{host}")
+        }
+        None => rest.to_owned(),
+    };
+    let masked = rest.split_inclusive(['?', '&']).map(|part| match part.split_once('=') {
+        Some((name, value)) if name.contains("password") => {
+            let end = if value.ends_with('&') { "&" } else { "" };
+            format!("{name}=***{end}")
+        }
+        Some(_) | None => part.to_owned(),
+    });
+    format!("{scheme}:{}", masked.collect::<String>())
 }

@@ -50,6 +50,17 @@ fn an_unknown_variable_is_named() {
 }
 
 #[test]
+fn a_variable_of_ours_that_is_no_text_is_not_taken_for_unset() {
+    use std::os::unix::ffi::OsStringExt;
+    let variable = |name: &str| (OsString::from(name), OsString::from_vec(vec![0xff]));
+
+    let said = texts([variable("ROTARY_ASTERISK__SECRET")].into_iter()).err().unwrap().to_string();
+
+    assert_eq!(said, "ROTARY_ASTERISK__SECRET: is not UTF-8 text");
+    assert_eq!(texts([variable("LESSCHARDEF")].into_iter()).unwrap(), []);
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let environment = variables(&[
         ("ROTARY_ASTERISK__SECRET", "s3cret"),
@@ -60,6 +71,36 @@ fn secrets_are_not_printed() {
 
     assert!(!shown.contains("s3cret") && !shown.contains("p4ss"), "{shown}");
     assert!(shown.contains("postgres://rotary:***@db.example/rotary"), "{shown}");
+}
+
+#[test]
+fn a_password_is_masked_wherever_it_stands_in_an_address() {
+    for (url, shown) in [
+        (
+            "postgres:///rotary?user=r&password=p4ss&host=/run",
+            "postgres:///rotary?user=r&password=***&host=/run",
+        ),
+        ("postgres://r@db/rotary?password=p4ss", "postgres://r@db/rotary?password=***"),
+        ("postgres:r:p4ss@db/rotary", "postgres:r:***@db/rotary"),
+        ("postgres://r:p4@ss@db/rotary", "postgres://r:***@db/rotary"),
+        ("postgres://r@db/rotary", "postgres://r@db/rotary"),
+        ("sqlite:/srv/a:b@c.db", "sqlite:/srv/a:b@c.db"),
+    ] {
+        let printed = read(None, &variables(&[("DATABASE_URL", url)])).unwrap().print();
+
+        assert!(printed.contains(&format!("url = \"{shown}\"")), "{printed}");
+    }
+}
+
+#[test]
+fn a_line_that_may_hold_a_secret_is_not_shown() {
+    for line in ["secret = \"p4ss", "secret = p4ss", "secret = \"p4ss\" x", "secret = [\"p4ss\"]"] {
+        let file = file(&format!("[asterisk]\n{line}\nusername = \"r\"\n"));
+
+        let said = read(Some(file.path()), &vec![]).err().unwrap().to_string();
+
+        assert!(said.contains("line 2") && !said.contains("p4ss"), "{said}");
+    }
 }
 
 #[test]

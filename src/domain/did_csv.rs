@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::did::{DidId, DidStatus, MAX_USAGE_MAX, NewDid, TrunkName};
+use super::json;
 use super::number::{AreaCode, E164, Region};
 use super::tenant::CampaignId;
 
@@ -340,10 +341,11 @@ fn max_usage_of(text: &str) -> Result<u32, Fault> {
 
 fn object_of(json: &str) -> Result<Map<String, Value>, Fault> {
     let fault = |error| Fault { column: Some("metadata"), code: "invalid_metadata", error };
-    if json.contains("\\u0000") {
-        return Err(fault("a NUL cannot be stored".to_owned()));
+    match json::read(json.as_bytes()) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(fault(format!("{other} is no JSON object"))),
+        Err(why) => Err(fault(format!("{json:?} is no JSON object: {why}"))),
     }
-    serde_json::from_str(json).map_err(|_| fault(format!("{json:?} is no JSON object")))
 }
 
 fn parse<T: FromStr<Err: ToString>>(

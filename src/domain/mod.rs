@@ -6,6 +6,7 @@ mod as_text;
 pub mod call;
 pub mod did;
 pub mod did_csv;
+pub mod json;
 pub mod number;
 pub mod rotation;
 pub mod tenant;

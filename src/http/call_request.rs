@@ -6,8 +6,7 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::dids::callee;
-use super::fields::{Fields, missing};
+use super::fields::{Fields, callee, missing};
 use super::problem::{Code, Problem};
 use crate::app::CallDefaults;
 use crate::app::make_call::{MakeCall, Shown};
@@ -118,10 +117,10 @@ fn shown(tenant: &TenantId, from: Option<String>) -> Result<Shown, Problem> {
 }
 
 fn destination(calls: &CallDefaults, fields: &mut Fields) -> Result<Option<Destination>, Problem> {
-    let context = line(fields, "context", NAME_LENGTH_MAX)?;
-    let exten = line(fields, "exten", NAME_LENGTH_MAX)?;
+    let context = name(fields, "context")?;
+    let exten = name(fields, "exten")?;
     let priority = fields.whole("priority", 1, i32::MAX as u32)?;
-    let application = line(fields, "application", NAME_LENGTH_MAX)?;
+    let application = name(fields, "application")?;
     let data = line(fields, "data", VALUE_LENGTH_MAX)?;
 
     let extension = context.is_some() || exten.is_some() || priority.is_some();
@@ -191,6 +190,14 @@ fn journey(fields: &mut Fields) -> Result<Option<Value>, Problem> {
         return Err(Problem::invalid("journey", why));
     }
     Ok(Some(journey))
+}
+
+/// A name in the dialplan. Without a letter it is none, and Asterisk would take it for left out.
+fn name(fields: &mut Fields, field: &str) -> Result<Option<String>, Problem> {
+    match line(fields, field, NAME_LENGTH_MAX)? {
+        Some(name) if name.trim().is_empty() => Err(Problem::invalid(field, "must not be empty")),
+        name => Ok(name),
+    }
 }
 
 fn line(fields: &mut Fields, name: &str, max: usize) -> Result<Option<String>, Problem> {
@@ -263,6 +270,8 @@ mod tests {
     fn nothing_that_could_forge_a_line_comes_through() {
         for (field, value) in [
             ("context", json!("x\r\nAction: Command")),
+            ("exten", json!("")),
+            ("application", json!(" ")),
             ("callerName", json!("A\nB")),
             ("variables", json!({"A": "1\r\n\r\nAction: Logoff"})),
             ("variables", json!({"SHELL(rm)": "1"})),

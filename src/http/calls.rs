@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use uuid::Uuid;
 
 use super::auth::{Caller, MayCall, MayRead};
@@ -61,9 +61,9 @@ pub(super) async fn list(
 ) -> Result<Json<PageView<CallView>>, Problem> {
     let filter = CallFilter {
         status: query.parse("status")?,
-        to: query.parse("to")?,
+        to: query.number("to")?,
         did: query.parse::<Uuid>("didId")?.map(DidId),
-        since: query.parse::<DateTime<Utc>>("since")?,
+        since: since(&mut query)?,
     };
     let limit = page_limit(&mut query)?;
     let cursor = query.text("cursor")?;
@@ -150,6 +150,15 @@ async fn wait_for(
         () = closed => find_calls::find(app, &tenant, id).await.map(|found| found.unwrap_or(call)),
     };
     reached.map_err(Problem::store_unavailable)
+}
+
+/// RFC 3339 has years of four digits; PostgreSQL refuses some that chrono reads beyond them.
+fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
+    let since = query.parse::<DateTime<Utc>>("since")?;
+    match since.is_none_or(|at| (0..=9999).contains(&at.year())) {
+        true => Ok(since),
+        false => Err(Problem::invalid("since", "must be a time of the years 0 to 9999")),
+    }
 }
 
 fn wait(query: &mut Fields) -> Result<Option<Until>, Problem> {

@@ -4,20 +4,24 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::auth::{MayChange, MayRead};
-use super::fields::Fields;
+use super::fields::{Fields, not_a_number};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
 use crate::app::manage_dids;
-use crate::domain::did::{DidId, NewDid, TrunkName};
+use crate::domain::did::{DidId, MAX_USAGE_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
 use crate::domain::rotation::{Reason, Want};
 use crate::store::ListError;
 use crate::store::dids::{DidFilter, DidSort, InsertError};
+
+/// The largest metadata of a DID, in bytes of JSON.
+const METADATA_LENGTH_MAX: usize = 16 * 1024;
 
 /// `POST /api/asterisk-dids`
 pub(super) async fn create(
@@ -46,7 +50,7 @@ pub(super) async fn list(
         area_code: query.parse("areaCode")?,
         trunk: query.parse("trunk")?,
         campaign: query.parse("campaignId")?,
-        q: query.text("q")?,
+        q: digits(&mut query)?,
         sort: sort(&mut query)?,
     };
     let limit = page_limit(&mut query)?;
@@ -78,10 +82,8 @@ pub(super) async fn next_available(
     State(app): State<App>,
     QueryString(mut query): QueryString,
 ) -> Result<Json<NextView>, Problem> {
-    if let Some(to) = query.text("to")? {
-        // No policy looks at the callee yet; a wrong number is told all the same.
-        callee("to", &to)?;
-    }
+    // No policy looks at the callee yet; a wrong number is told all the same.
+    query.number("to")?;
     let want = Want {
         tenant: caller.tenant,
         campaign: query.parse("campaignId")?,
@@ -100,27 +102,9 @@ pub(super) fn none_available() -> Problem {
     Problem::new(Code::NoAvailableDid, "No available DIDs configured for this tenant")
 }
 
-/// Reads a number that is to be called: E.164 with its `+`, for a guessed country dials a stranger.
-pub(super) fn callee(field: &str, text: &str) -> Result<E164, Problem> {
-    let international = text.trim_start().starts_with('+');
-    match E164::read(text, Region::US) {
-        Ok(number) if international => Ok(number),
-        Ok(_) => Err(not_a_number(
-            field,
-            format!("Invalid phone number: {text} (write it with + and the country)"),
-        )),
-        Err(why) => Err(not_a_number(field, why.to_string())),
-    }
-}
-
-fn not_a_number(field: &str, detail: String) -> Problem {
-    Problem::new(Code::InvalidPhoneNumber, detail).at(field)
-}
-
 fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
     let written = fields.need_text("number")?;
-    let number =
-        E164::read(&written, Region::US).map_err(|why| not_a_number("number", why.to_string()))?;
+    let number = E164::read(&written, Region::US).map_err(|why| not_a_number("number", why))?;
     let area_code = fields.parse("areaCode")?;
     let new = NewDid {
         id: DidId(Uuid::now_v7()),
@@ -128,12 +112,32 @@ fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
         area_code: area_code.or_else(|| number.area_code()),
         trunk: fields.parse("trunk")?.unwrap_or_else(TrunkName::pjsip),
         status: fields.parse("status")?.unwrap_or_default(),
-        max_usage: fields.whole("maxUsage", 0, i32::MAX as u32)?,
+        max_usage: fields.whole("maxUsage", 0, MAX_USAGE_MAX)?,
         campaign: fields.parse("campaignId")?,
-        metadata: fields.object("metadata")?.unwrap_or_default(),
+        metadata: metadata(&mut fields)?,
     };
     fields.finish()?;
     Ok(new)
+}
+
+/// A page of a list may hold a thousand of these.
+fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Problem> {
+    let metadata = fields.object("metadata")?.unwrap_or_default();
+    let length = serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len());
+    if length > METADATA_LENGTH_MAX {
+        let why = format!("has {length} bytes of JSON; it may have {METADATA_LENGTH_MAX}");
+        return Err(Problem::invalid("metadata", why));
+    }
+    Ok(metadata)
+}
+
+/// Digits to look for. A text without any would find every number.
+fn digits(query: &mut Fields) -> Result<Option<String>, Problem> {
+    let q = query.text("q")?;
+    match q.as_ref().is_none_or(|q| q.contains(|c: char| c.is_ascii_digit())) {
+        true => Ok(q),
+        false => Err(Problem::invalid("q", "must have a digit to look for")),
+    }
 }
 
 fn sort(query: &mut Fields) -> Result<DidSort, Problem> {

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::problem::{Code, Problem};
+use crate::domain::json;
+use crate::domain::number::{E164, Region};
 
 /// The fields of a JSON body or of a query that are not read yet.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,9 +21,9 @@ impl Fields {
     /// The fields of a JSON body.
     ///
     /// # Errors
-    /// 400 when it is no JSON, 422 when it is JSON but no object.
+    /// 400 when it is no JSON, or none that [`json`] takes; 422 when it is no object.
     pub(super) fn of_json(body: &[u8]) -> Result<Self, Problem> {
-        let value = serde_json::from_slice(body).map_err(|why| {
+        let value = json::read(body).map_err(|why| {
             Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}"))
         })?;
         match value {
@@ -36,19 +38,22 @@ impl Fields {
         }
     }
 
-    /// The parameters of a query, given as decoded pairs.
+    /// The parameters of a query, given as decoded pairs. One without a value is as one left out,
+    /// but must be known.
     ///
     /// # Errors
-    /// 422 when one is given twice.
+    /// 422 when one is given twice, or holds a NUL.
     pub(super) fn of_query(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut fields = Map::new();
         for (name, value) in pairs {
             if fields.contains_key(&name) {
                 return Err(Problem::invalid(&name, "is given twice"));
             }
-            if !value.is_empty() {
-                fields.insert(name, Value::String(value));
+            if value.contains('\0') {
+                return Err(Problem::invalid(&name, "must not contain NUL"));
             }
+            let value = if value.is_empty() { Value::Null } else { Value::String(value) };
+            fields.insert(name, value);
         }
         Ok(Self(fields))
     }
@@ -66,12 +71,12 @@ impl Fields {
 
     /// Takes a field as it is.
     pub(super) fn value(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+        self.0.remove(name).filter(|value| !value.is_null())
     }
 
     /// Takes a text.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        self.0.remove(name).map(|value| text_of(name, value)).transpose()
+        self.value(name).map(|value| text_of(name, value)).transpose()
     }
 
     /// Takes a text that must be there.
@@ -89,9 +94,17 @@ impl Fields {
         text.parse().map(Some).map_err(|why| Problem::invalid(name, why))
     }
 
+    /// Takes a telephone number from a query as E.164. A `+` that was not written as `%2B` reads as
+    /// a space, and means a `+` all the same.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<E164>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |rest| format!("+{rest}"));
+        callee(name, &text).map(Some)
+    }
+
     /// Takes a whole number between `min` and `max`; in a query it is written out.
     pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
-        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        let Some(value) = self.value(name) else { return Ok(None) };
         let number = match &value {
             Value::Number(number) => number.as_u64(),
             Value::String(digits) => digits.parse().ok(),
@@ -106,7 +119,8 @@ impl Fields {
         }
     }
 
-    /// Takes a truth; in a query it is `true` or `false`.
+    /// Takes a truth; in a query it is `true` or `false`, and a bare `?dryRun` is neither: read as
+    /// left out it would store what its sender only wanted checked.
     pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
         match self.0.remove(name) {
             None => Ok(None),
@@ -119,7 +133,7 @@ impl Fields {
 
     /// Takes an object.
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
-        match self.0.remove(name) {
+        match self.value(name) {
             None => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object)),
             Some(_) => Err(Problem::invalid(name, "must be a JSON object")),
@@ -136,6 +150,24 @@ impl Fields {
             }
         }
     }
+}
+
+/// Reads a number that is to be called: E.164 with its `+`, for a guessed country dials a stranger.
+pub(super) fn callee(field: &str, text: &str) -> Result<E164, Problem> {
+    let international = text.trim_start().starts_with('+');
+    match E164::read(text, Region::US) {
+        Ok(number) if international => Ok(number),
+        Ok(_) => Err(not_a_number(
+            field,
+            format!("Invalid phone number: {text} (write it with + and the country)"),
+        )),
+        Err(why) => Err(not_a_number(field, why.to_string())),
+    }
+}
+
+/// A text that is no telephone number.
+pub(super) fn not_a_number(field: &str, detail: impl Display) -> Problem {
+    Problem::new(Code::InvalidPhoneNumber, detail).at(field)
 }
 
 /// A field that must be there and is not.
@@ -202,8 +234,30 @@ mod tests {
         let mut query = Fields::of_query(vec![pair("limit", "50"), pair("q", "")]).unwrap();
 
         assert_eq!(query.whole("limit", 1, 1000), Ok(Some(50)));
+        assert_eq!(query.text("q"), Ok(None));
         assert_eq!(query.finish(), Ok(()));
         let twice = Fields::of_query(vec![pair("limit", "1"), pair("limit", "2")]);
         assert_eq!(twice, Err(Problem::invalid("limit", "is given twice")));
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_no_way_to_be_overheard() {
+        let bare = |name: &str| Fields::of_query(vec![(name.to_owned(), String::new())]).unwrap();
+
+        assert_eq!(bare("dryRun").truth("dryRun").unwrap_err().code(), Code::InvalidField);
+        assert_eq!(bare("statsu").finish().unwrap_err().code(), Code::UnknownField);
+        let nul = Fields::of_query(vec![("q".to_owned(), "4\0".to_owned())]).unwrap_err();
+        assert_eq!(nul.code(), Code::InvalidField);
+    }
+
+    #[test]
+    fn a_plus_that_a_query_turned_into_a_space_is_still_a_plus() {
+        let to = |text: &str| {
+            Fields::of_query(vec![("to".to_owned(), text.to_owned())]).unwrap().number("to")
+        };
+
+        assert_eq!(to(" 14155550123"), to("+14155550123"));
+        assert_eq!(to("+14155550123").unwrap().unwrap().to_string(), "+14155550123");
+        assert_eq!(to("4155550123").unwrap_err().code(), Code::InvalidPhoneNumber);
     }
 }

@@ -10,7 +10,9 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Request, State};
 use futures_util::{Stream, StreamExt};
+use http_body_util::Limited;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::auth::MayChange;
@@ -26,6 +28,9 @@ use crate::store::dids::OnDuplicate;
 
 /// The largest file, in bytes: some ten million rows.
 const FILE_MAX: usize = 1024 * 1024 * 1024;
+
+/// What a form may hold besides, in bytes.
+const FORM_MAX: usize = 64 * 1024;
 
 /// How long the sender may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -108,10 +113,16 @@ async fn pass_on_field(request: Request<Body>, sender: mpsc::Sender<Piece>) -> R
     let broken = |why: &dyn std::fmt::Display| {
         Problem::new(Code::InvalidBody, format!("The multipart body cannot be read: {why}"))
     };
+    // What stands before the file counts, for it may be as long.
+    let request = request.map(|body| Body::new(Limited::new(body, FILE_MAX + FORM_MAX)));
     let mut form = Multipart::from_request(request, &()).await.map_err(|why| broken(&why))?;
-    while let Some(field) = form.next_field().await.map_err(|why| broken(&why))? {
-        if field.name() == Some(FIELD) {
-            return pass_on_stream(field, sender).await;
+    let deadline = Instant::now() + SILENCE_MAX;
+    loop {
+        let found = timeout_at(deadline, form.next_field()).await.map_err(|_| silent())?;
+        match found.map_err(|why| broken(&why))? {
+            Some(file) if file.name() == Some(FIELD) => return pass_on_stream(file, sender).await,
+            Some(_) => {}
+            None => break,
         }
     }
     Err(Problem::new(Code::MissingField, "The form has no field \"file\"").at(FIELD))
@@ -126,10 +137,7 @@ async fn pass_on_stream<E: std::fmt::Display>(
     let mut body = std::pin::pin!(body);
     let mut length = 0;
     loop {
-        let piece = tokio::time::timeout(SILENCE_MAX, body.next()).await.map_err(|_| {
-            let detail = format!("Nothing came for {} s", SILENCE_MAX.as_secs());
-            Problem::new(Code::BodyTimeout, detail)
-        })?;
+        let piece = timeout(SILENCE_MAX, body.next()).await.map_err(|_| silent())?;
         match piece {
             None => break,
             Some(Err(why)) => {
@@ -146,6 +154,11 @@ async fn pass_on_stream<E: std::fmt::Display>(
     }
     let _importer_gave_up = sender.send(Piece::End).await;
     Ok(())
+}
+
+fn silent() -> Problem {
+    let detail = format!("Nothing of the file came for {} s", SILENCE_MAX.as_secs());
+    Problem::new(Code::BodyTimeout, detail)
 }
 
 impl From<ImportError<StoreError>> for Problem {

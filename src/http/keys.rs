@@ -14,7 +14,7 @@ use super::fields::missing;
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId};
 use super::view::{KeyView, NewKeyView, PageView};
-use crate::app::App;
+use crate::app::{App, now};
 use crate::store::keys::{ApiKey, Role};
 
 /// The longest label, in bytes.
@@ -31,7 +31,12 @@ pub(super) async fn create(
     if label.as_ref().is_some_and(|label| label.len() > LABEL_LENGTH_MAX) {
         return Err(Problem::invalid("label", format!("may have {LABEL_LENGTH_MAX} bytes")));
     }
-    let tenant = fields.parse("tenantId")?.unwrap_or(caller.tenant);
+    let tenant = fields.parse("tenantId")?;
+    if role == Role::Admin && tenant.is_some() {
+        let why = "an admin's key opens all tenants; for one tenant make an operator's";
+        return Err(Problem::invalid("tenantId", why));
+    }
+    let tenant = tenant.unwrap_or(caller.tenant);
     fields.finish()?;
 
     let about = ApiKey {
@@ -39,7 +44,7 @@ pub(super) async fn create(
         tenant: (role != Role::Admin).then_some(tenant),
         role,
         label,
-        created_at: Utc::now(),
+        created_at: now(),
         revoked_at: None,
     };
     let key = mint().map_err(|why| Problem::internal(format!("mint a key: {why}")))?;

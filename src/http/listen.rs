@@ -7,11 +7,13 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,6 +31,12 @@ use super::auth::Door;
 
 /// How long a peer may take to send the head of its next request. Also what ends an idle connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a peer may take, once the door closes, to send the rest of a head or to fetch an answer.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most of a head, or of a body not read yet, that a connection holds in memory, in bytes.
+const BUFFER_MAX: usize = 64 * 1024;
 
 /// How long to wait after the system refused a connection for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -176,14 +184,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let closing = Closing(stop.clone());
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let busy = AtomicBool::new(false);
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(door);
         request.extensions_mut().insert(closing.clone());
-        router.clone().oneshot(request.map(Body::new))
+        busy.store(true, Ordering::Relaxed);
+        let answering = router.clone().oneshot(request.map(Body::new));
+        answering.inspect(|_| busy.store(false, Ordering::Relaxed))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(BUFFER_MAX)
         .serve_connection(TokioIo::new(stream), service);
 
     let mut connection = std::pin::pin!(connection);
@@ -191,7 +203,21 @@ where
         result = connection.as_mut() => return result,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    tokio::select! {
+        result = connection => result,
+        () = idle(&busy) => Ok(()),
+    }
+}
+
+/// Returns once no request is being answered: half a head, or an answer that nobody fetches, does
+/// not hold up a daemon that stops.
+async fn idle(busy: &AtomicBool) {
+    loop {
+        tokio::time::sleep(LAST_PATIENCE).await;
+        if !busy.load(Ordering::Relaxed) {
+            return;
+        }
+    }
 }
 
 /// A connection that failed before we took it is its own affair; a lack of file handles needs a pause.
@@ -254,6 +280,38 @@ mod tests {
         client.read_to_end(&mut rest).await.unwrap();
         stop.cancel();
         tasks.wait().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_request_does_not_hold_up_a_door_that_closes() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let stop = CancellationToken::new();
+        let begun = tokio::time::Instant::now();
+
+        let closes = async {
+            client.write_all(b"GET / HTT").await.unwrap();
+            tokio::time::sleep(LAST_PATIENCE).await;
+            stop.cancel();
+        };
+        let (ended, ()) =
+            tokio::join!(talk(Router::new(), server, Door::Tcp, stop.clone()), closes);
+
+        assert!(ended.is_ok());
+        assert_eq!(begun.elapsed().as_secs(), 2 * LAST_PATIENCE.as_secs());
+    }
+
+    #[tokio::test]
+    async fn a_head_over_the_bound_is_refused() {
+        let head = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4 * BUFFER_MAX));
+        let (mut client, server) = tokio::io::duplex(5 * BUFFER_MAX);
+        client.write_all(head.as_bytes()).await.unwrap();
+
+        let ended = talk(Router::new(), server, Door::Tcp, CancellationToken::new()).await;
+
+        assert!(ended.unwrap_err().is_parse_too_large());
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     }
 
     #[tokio::test]

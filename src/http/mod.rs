@@ -45,7 +45,8 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             socket: PathBuf::from("control.sock"),
-            connections_max: 1024,
+            // Both doors full leave handles for the store and Asterisk, where 1,024 files may be open.
+            connections_max: 448,
         }
     }
 }

@@ -7,6 +7,8 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
+use bytes::BytesMut;
+use futures_util::StreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::fields::Fields;
@@ -14,6 +16,9 @@ use super::problem::{Code, Limit, Problem};
 
 /// The largest JSON body, in bytes.
 pub(super) const BODY_MAX: usize = 1024 * 1024;
+
+/// How much of a body over that is still read, in bytes.
+const DROPPED_MAX: usize = 16 * BODY_MAX;
 
 /// How long a JSON body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -103,12 +108,28 @@ pub(super) async fn no_such_method(method: Method, request: Request) -> Problem 
     Problem::new(Code::MethodNotAllowed, detail)
 }
 
+/// The body, if it is within its bound. What is over is read and dropped, for a sender that is
+/// still writing would not read the answer; but not for ever.
 async fn whole_body(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, BODY_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(BODY_MAX)),
-        Err(error) => Err(Problem::new(Code::InvalidBody, format!("The body broke off: {error}"))),
+    let mut body = Limited::new(body, DROPPED_MAX).into_data_stream();
+    let (mut kept, mut length) = (BytesMut::new(), 0);
+    while let Some(piece) = body.next().await {
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large(BODY_MAX)),
+            Err(error) => {
+                return Err(Problem::new(
+                    Code::InvalidBody,
+                    format!("The body broke off: {error}"),
+                ));
+            }
+        };
+        length += piece.len();
+        if length <= BODY_MAX {
+            kept.extend_from_slice(&piece);
+        }
     }
+    if length <= BODY_MAX { Ok(kept.freeze()) } else { Err(too_large(BODY_MAX)) }
 }
 
 /// A body over its bound.
@@ -145,9 +166,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_over_the_bound_is_refused_and_not_kept() {
-        let refused = read("application/json", vec![b' '; BODY_MAX + 1]).await.unwrap_err();
+        for length in [BODY_MAX + 1, DROPPED_MAX + 1] {
+            let refused = read("application/json", vec![b' '; length]).await.unwrap_err();
 
-        assert_eq!(refused.code(), Code::BodyTooLarge);
+            assert_eq!(refused.code(), Code::BodyTooLarge);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -370,11 +370,11 @@ pub struct StatusView {
     pub store: String,
     /// What it leans on.
     pub checks: ChecksView,
-    /// Whose DIDs are counted.
+    /// Whose DIDs and calls are counted.
     pub tenant_id: TenantId,
     /// That tenant's DIDs.
     pub dids: DidCountsView,
-    /// Calls not ended, of all tenants.
+    /// That tenant's calls that have not ended.
     pub calls_in_progress: usize,
 }
 

@@ -60,6 +60,38 @@ async fn a_body_that_will_not_do_names_the_field_at_fault() {
 }
 
 #[tokio::test]
+async fn a_time_that_no_table_holds_is_the_askers_fault() {
+    let house = House::open().await;
+
+    let refused = house.ask(Ask::get("/api/calls?since=-262142-01-01T00:00:00Z")).await;
+
+    assert_eq!(refused.problem(), (422, "invalid_field"));
+    assert_eq!(refused.body["field"], "since");
+}
+
+#[tokio::test]
+async fn a_bare_dry_run_is_not_taken_for_an_import() {
+    let house = House::open().await;
+
+    let bare = Ask::post_as(&format!("{IMPORT}?dryRun"), "text/csv", "number\n+14045550001\n");
+    let refused = house.ask(bare).await;
+
+    assert_eq!(refused.problem(), (422, "invalid_field"));
+    assert_eq!(house.ask(Ask::get(DIDS)).await.body["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_tenants_name_does_not_make_an_administrators_key_smaller() {
+    let house = House::open().await;
+
+    let refused =
+        house.ask(Ask::post("/api/keys", &json!({"role": "admin", "tenantId": "acme"}))).await;
+
+    assert_eq!(refused.problem(), (422, "invalid_field"));
+    assert_eq!(refused.body["field"], "tenantId");
+}
+
+#[tokio::test]
 async fn a_long_list_is_given_in_parts() {
     let house = House::open().await;
     let csv = "number\n+14045550001\n+14045550002\n+14045550003\n";

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_luck;
 mod command_line;
 mod containers;
 mod demo;

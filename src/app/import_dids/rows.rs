@@ -2,8 +2,9 @@
 
 use csv_core::{ReadRecordResult, Reader};
 
-/// The longest row, in bytes. A quote that is never closed would else take in the whole file.
-const ROW_MAX: usize = 1 << 20;
+/// The longest row, in bytes. A quote that is never closed would else take in the whole file, and
+/// a page of a list holds a thousand rows.
+const ROW_MAX: usize = 64 * 1024;
 
 /// The most cells in a row.
 const CELLS_MAX: usize = 4096;
