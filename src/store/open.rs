@@ -1,5 +1,7 @@
 //! Opening a database: what to tell the operator when it does not open, and the tables up to date.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -94,9 +96,9 @@ async fn open_sqlite(path: &str) -> Result<Database, OpenError> {
     }
     let not_opened =
         |error: sqlx::Error| OpenError::File { path: path.to_owned(), problem: error.to_string() };
+    make_file(path).map_err(|error| not_opened(error.into()))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(SQLITE_BUSY)
@@ -119,6 +121,12 @@ async fn open_sqlite(path: &str) -> Result<Database, OpenError> {
         .test_before_acquire(false)
         .connect_lazy_with(options);
     Ok(Database::Sqlite { writer, readers })
+}
+
+/// Makes the file where there is none, for its owner and group alone: it holds who was called. The
+/// files that SQLite puts beside it take its mode.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path).map(drop)
 }
 
 async fn open_postgres(url: &str, settings: &Settings) -> Result<Database, OpenError> {

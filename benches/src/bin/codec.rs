@@ -24,7 +24,6 @@ fn main() {
     let name = |frame: &Frame| {
         black_box(frame.name());
     };
-    println!("name | value | baseline | ratio");
 
     for read in READS {
         let [ours, theirs, scan, copy] = rates(

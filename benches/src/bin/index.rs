@@ -57,9 +57,12 @@ fn main() {
         let baseline = btree_pick(dids);
         let plain = picks(&mut index, |_| fleet.want(0));
         row(&name("pick"), plain, "ns", Some(baseline));
-        row(&name("pick by area code"), picks(&mut index, |n| fleet.by_area(n)), "ns", None);
-        row(&name("pick by campaign"), picks(&mut index, |n| fleet.by_campaign(n)), "ns", None);
-        row(&name("pick by both"), picks(&mut index, |n| fleet.by_both(n)), "ns", None);
+        for (what, wanted) in FILTERS {
+            let alone = picks(&mut fleet.load().0, |n| wanted(&fleet, n));
+            row(&name(&format!("pick {what}")), alone, "ns", None);
+            let catching_up = picks(&mut index, |n| wanted(&fleet, n));
+            row(&name(&format!("pick {what}, after as many others")), catching_up, "ns", None);
+        }
         row(&name("mixed picks, settled"), mixed(&mut index, &fleet), "ns", None);
         row(&name("slowest pick after a change of filter"), worst(&mut index, &fleet), "ns", None);
         row(&name("memory loaded, per DID"), bytes.0 / dids as f64, "bytes", None);
@@ -74,6 +77,13 @@ fn main() {
     row(&name("pick by area code"), picks(&mut index, |n| fleet.by_area(n)), "ns", None);
     row(&name("memory, per DID"), bytes.0 / 1e6, "bytes", None);
 }
+
+/// What a pick may ask for besides the tenant.
+const FILTERS: [(&str, fn(&Fleet, usize) -> &Want); 3] = [
+    ("by area code", Fleet::by_area),
+    ("by campaign", Fleet::by_campaign),
+    ("by both", Fleet::by_both),
+];
 
 fn row(name: &str, value: f64, unit: &str, baseline: Option<f64>) {
     match baseline {

@@ -1,5 +1,7 @@
 //! Opening a store, and what an operator reads when it does not open.
 
+use std::os::unix::fs::PermissionsExt;
+
 use rotary::store::{OpenError, Settings, Store};
 use sqlx::Connection;
 
@@ -17,6 +19,19 @@ async fn what_was_stored_is_there_after_opening_again() {
     assert_eq!(again.did(&dids[0].tenant, dids[0].id).await.unwrap().as_ref(), Some(&dids[0]));
     assert_eq!(again.kind(), "sqlite");
     again.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn others_on_the_machine_cannot_read_who_was_called() {
+    let place = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", place.path().join("rotary.db").display());
+    let _store = Store::open(&Settings::new(url)).await.unwrap();
+
+    for file in std::fs::read_dir(place.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{:?} has {mode:o}", file.file_name());
+    }
 }
 
 #[tokio::test]
