@@ -18,6 +18,8 @@ use crate::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
 
+pub(in crate::store) use self::row::saturate;
+
 pub use self::import::{Imported, OnDuplicate};
 
 /// Why a DID was not stored.

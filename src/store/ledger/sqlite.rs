@@ -1,19 +1,35 @@
-//! A group on SQLite: one transaction of four statements, each over one JSON text.
+//! A group on SQLite: one transaction of a few statements, each over one JSON text.
+//!
+//! Nearly always a DID has room for all its uses in the group, and one statement counts them. What
+//! it leaves (a DID near its limit or out of rotation, a use with an idempotency key) is looked at
+//! use by use in the same transaction.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::group::{Taken, Turn, Uses, WriterRow};
-use super::{NewCall, Recorded, WriterId};
+use super::{NewCall, Recorded, Use, WriterId};
+use crate::domain::tenant::TenantId;
+use crate::store::dids::saturate;
 use crate::store::{id_text, stored_time, time_text};
 
 const ADVANCE: &str = "update ledger_writers set sequence = $3, refused = '[]' \
      where writer = $1 and run = $2 and sequence = $3 - 1";
 
-/// What the rows say before the group; nobody else can write until it is committed.
+/// Counts all uses of a DID in the group, or none.
+const COUNT_WHOLE: &str = "update asterisk_dids set usage_count = usage_count + n.uses, \
+     last_used = max(coalesce(last_used, ''), n.at) \
+     from (select unhex(value ->> 0) as id, value ->> 1 as tenant_id, value ->> 2 as uses, \
+         value ->> 3 as at from json_each($1)) as n \
+     where asterisk_dids.id = n.id and asterisk_dids.tenant_id = n.tenant_id \
+         and status = 'active' and (max_usage is null or usage_count + n.uses <= max_usage) \
+     returning asterisk_dids.id, usage_count";
+
+/// What the rows say before these uses; nobody else can write until it is committed.
 const READ: &str = "select a.key, d.id is not null and d.status = 'active', d.usage_count, d.max_usage, \
      a.value ->> 2 is not null and exists (select 1 from calls c \
          where c.tenant_id = a.value ->> 1 and c.idempotency_key = a.value ->> 2) \
@@ -62,8 +78,8 @@ pub(super) async fn record(db: &SqlitePool, turn: Turn, uses: &Uses) -> Result<T
     if advanced.rows_affected() == 0 {
         return Ok(Taken::NotItsTurn);
     }
-    let outcomes = decide(uses, &read(&mut group, uses).await?);
-    write(&mut group, turn.writer, uses, &outcomes).await?;
+    let outcomes = count(&mut group, uses).await?;
+    store(&mut group, turn.writer, uses, &outcomes).await?;
     group.commit().await?;
     Ok(Taken::Now(outcomes))
 }
@@ -120,36 +136,100 @@ fn decide(uses: &Uses, found: &[Found]) -> Vec<Recorded> {
                 return Recorded::Refused(None);
             }
             *count += 1;
-            Recorded::Counted { usage_count: u32::try_from(*count).unwrap_or(u32::MAX) }
+            counted_as(*count)
         })
         .collect()
 }
 
-async fn write(
-    db: &mut SqliteConnection,
-    writer: WriterId,
-    uses: &Uses,
-    outcomes: &[Recorded],
-) -> Result<(), sqlx::Error> {
-    let mut counts: HashMap<Uuid, (u32, String)> = HashMap::with_capacity(uses.len());
-    let mut calls = Vec::new();
-    let mut refused = Vec::new();
-    for (place, (used, outcome)) in uses.iter().zip(outcomes).enumerate() {
-        match outcome {
-            Recorded::Counted { .. } => {
-                let at = time_text(stored_time(used.at));
-                let (uses, last) = counts.entry(used.did.0).or_default();
-                *uses += 1;
-                *last = at.max(std::mem::take(last));
-                calls.extend(used.call.as_deref().map(call_values));
+/// All uses of one DID in a group.
+struct Whole<'a> {
+    tenant: &'a TenantId,
+    places: Vec<usize>,
+    last: String,
+}
+
+/// Counts the uses and says what became of each.
+async fn count(db: &mut SqliteConnection, uses: &Uses) -> Result<Vec<Recorded>, sqlx::Error> {
+    let mut outcomes = vec![None; uses.len()];
+    let whole = by_did(uses);
+    if !whole.is_empty() {
+        let rows = whole
+            .iter()
+            .map(|(id, whole)| json!([id_text(*id), whole.tenant, whole.places.len(), whole.last]));
+        let rows = Value::Array(rows.collect()).to_string();
+        let counted: Vec<(Uuid, i64)> =
+            sqlx::query_as(COUNT_WHOLE).bind(rows).fetch_all(&mut *db).await?;
+        for (id, count) in counted {
+            let Some(whole) = whole.get(&id) else { continue };
+            for (before, place) in whole.places.iter().rev().enumerate() {
+                outcomes[*place] = Some(counted_as(count - before as i64));
             }
-            Recorded::Refused(_) | Recorded::Conflict => refused.push(place),
+        }
+    }
+    let left: Vec<usize> = (0..uses.len()).filter(|place| outcomes[*place].is_none()).collect();
+    let judged = count_singly(db, left.iter().map(|place| uses[*place].clone()).collect()).await?;
+    for (place, outcome) in left.into_iter().zip(judged) {
+        outcomes[place] = Some(outcome);
+    }
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Recorded::Refused(None))).collect())
+}
+
+/// The uses without a key, by DID. One that names another tenant than those before it is left out.
+fn by_did(uses: &Uses) -> HashMap<Uuid, Whole<'_>> {
+    let mut whole: HashMap<Uuid, Whole<'_>> = HashMap::with_capacity(uses.len());
+    for (place, used) in uses.iter().enumerate().filter(|(_, used)| used.key().is_none()) {
+        let of_did = whole.entry(used.did.0).or_insert_with(|| Whole {
+            tenant: &used.tenant,
+            places: Vec::new(),
+            last: String::new(),
+        });
+        if *of_did.tenant == used.tenant {
+            of_did.places.push(place);
+            of_did.last = time_text(stored_time(used.at)).max(std::mem::take(&mut of_did.last));
+        }
+    }
+    whole
+}
+
+async fn count_singly(
+    db: &mut SqliteConnection,
+    uses: Vec<Arc<Use>>,
+) -> Result<Vec<Recorded>, sqlx::Error> {
+    if uses.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outcomes = decide(&uses, &read(db, &uses).await?);
+    let mut counts: HashMap<Uuid, (u32, String)> = HashMap::with_capacity(uses.len());
+    for (used, outcome) in uses.iter().zip(&outcomes) {
+        if let Recorded::Counted { .. } = outcome {
+            let at = time_text(stored_time(used.at));
+            let (uses, last) = counts.entry(used.did.0).or_default();
+            *uses += 1;
+            *last = at.max(std::mem::take(last));
         }
     }
     if !counts.is_empty() {
         let rows: Vec<Value> =
             counts.into_iter().map(|(id, (uses, at))| json!([id_text(id), uses, at])).collect();
-        sqlx::query(COUNT).bind(Value::Array(rows).to_string()).execute(&mut *db).await?;
+        sqlx::query(COUNT).bind(Value::Array(rows).to_string()).execute(db).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Stores the calls of the uses that were counted, and which were not.
+async fn store(
+    db: &mut SqliteConnection,
+    writer: WriterId,
+    uses: &Uses,
+    outcomes: &[Recorded],
+) -> Result<(), sqlx::Error> {
+    let mut calls = Vec::new();
+    let mut refused = Vec::new();
+    for (place, (used, outcome)) in uses.iter().zip(outcomes).enumerate() {
+        match outcome {
+            Recorded::Counted { .. } => calls.extend(used.call.as_deref().map(call_values)),
+            Recorded::Refused(_) | Recorded::Conflict => refused.push(place),
+        }
     }
     if !calls.is_empty() {
         sqlx::query(STORE)
@@ -166,6 +246,10 @@ async fn write(
             .await?;
     }
     Ok(())
+}
+
+fn counted_as(count: i64) -> Recorded {
+    Recorded::Counted { usage_count: saturate(count) }
 }
 
 fn call_values(new: &NewCall) -> Value {

@@ -5,6 +5,7 @@ use crate::domain::call::Call;
 use crate::domain::did::DidId;
 use crate::domain::tenant::TenantId;
 use crate::store::calls::{save_to_postgres, save_to_sqlite};
+use crate::store::dids::saturate;
 use crate::store::{Database, During, Store, StoreError};
 
 const TAKE_BACK: &str = "update asterisk_dids set usage_count = usage_count - 1 \
@@ -60,7 +61,7 @@ impl Store {
                         .fetch_optional(&mut *transaction)
                         .await?;
                     transaction.commit().await?;
-                    Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
+                    Ok(count.map(saturate))
                 }
                 .await
             };

@@ -5,6 +5,7 @@
 use sqlx::{PgConnection, Row};
 
 use super::{bind_calls, stored, turn};
+use crate::store::dids::saturate;
 use crate::store::ledger::group::{Taken, Turn, Uses};
 use crate::store::ledger::{NewCall, Recorded};
 
@@ -83,9 +84,7 @@ pub(super) async fn record(
         let count: Option<i64> = row.try_get(2)?;
         let Some(outcome) = outcomes.get_mut(place as usize - 1) else { continue };
         *outcome = match count {
-            Some(count) => {
-                Recorded::Counted { usage_count: u32::try_from(count).unwrap_or(u32::MAX) }
-            }
+            Some(count) => Recorded::Counted { usage_count: saturate(count) },
             None if known => Recorded::Conflict,
             None => Recorded::Refused(None),
         };

@@ -6,6 +6,7 @@
 use sqlx::{PgConnection, Row};
 
 use super::{bind_calls, stored, turn};
+use crate::store::dids::saturate;
 use crate::store::ledger::group::{Taken, Tally, Turn, Uses};
 use crate::store::ledger::{NewCall, Recorded};
 
@@ -79,7 +80,7 @@ pub(super) async fn record(
     let outcomes = tally.places().map(|place| match &mut counts[place] {
         Some(count) => {
             *count += 1;
-            Recorded::Counted { usage_count: u32::try_from(*count).unwrap_or(u32::MAX) }
+            Recorded::Counted { usage_count: saturate(*count) }
         }
         None => Recorded::Refused(None),
     });
