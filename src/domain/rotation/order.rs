@@ -160,6 +160,7 @@ impl Levels {
     fn front(&mut self, view: View<'_>) -> Option<Entry> {
         loop {
             let entry = self.first(view)?;
+            self.fetch_ahead(view);
             match view.level(entry.place) {
                 Some(level) if level == entry.level => {
                     self.found = Some(entry);
@@ -182,6 +183,14 @@ impl Levels {
         }
         if let Some(level) = view.level(used.place) {
             self.put(Entry { level, ..used }, view);
+        }
+    }
+
+    /// Looks at the slots of the next few picks together. Those of a filtered order lie all over
+    /// the table, so each is a wait for memory, which brings several in the time of one.
+    fn fetch_ahead(&self, view: View<'_>) {
+        for place in self.runs.last().map_or(&[][..], Run::coming) {
+            view.fetch(*place);
         }
     }
 

@@ -10,6 +10,10 @@ use super::pool::Place;
 /// Places in one piece: 2 KiB.
 const PIECE: usize = 512;
 
+/// How many slots a pick fetches at once. Fewer leave more picks waiting for memory; more are gone
+/// from the cache again, where hundreds of orders take turns, before their pick comes.
+const TOGETHER: usize = 8;
+
 /// A queue of places.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -28,6 +32,16 @@ impl Run {
 
     pub(super) fn front(&self) -> Option<Place> {
         self.pieces.front()?.get(self.gone).copied()
+    }
+
+    /// At every `TOGETHER`th place, that and the following, up to the end of the piece; at the
+    /// others none, for they have been named before.
+    pub(super) fn coming(&self) -> &[Place] {
+        if !self.gone.is_multiple_of(TOGETHER) {
+            return &[];
+        }
+        let piece = self.pieces.front().map_or(&[][..], Vec::as_slice);
+        &piece[self.gone..piece.len().min(self.gone + TOGETHER)]
     }
 
     pub(super) fn back(&self) -> Option<Place> {
@@ -57,5 +71,27 @@ impl Run {
 
     pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.pieces.iter().flatten().copied().skip(self.gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_named_as_coming_once_and_before_it_is_popped() {
+        let mut run = Run::new(0);
+        let places = 0..Place::try_from(PIECE + TOGETHER + 3).unwrap();
+        places.clone().for_each(|place| run.push(place));
+
+        let mut named = Vec::new();
+        while let Some(front) = run.front() {
+            named.extend_from_slice(run.coming());
+            assert!(named.contains(&front), "{front} of {}", places.end);
+            run.pop();
+        }
+
+        assert_eq!(named, Vec::from_iter(places));
+        assert!(run.coming().is_empty());
     }
 }
