@@ -37,7 +37,8 @@ pub async fn single_statement(url: &str, callers: usize) -> Measured {
     .await
 }
 
-const READ_ALL: &str = "select id, number, trunk, usage_count, max_usage from source_dids \
+/// Whole rows: that is what reading entities through an ORM asks for.
+const READ_ALL: &str = "select * from source_dids \
      where tenant_id = 't_1' and status = 'active' order by usage_count";
 
 /// Reads all active DIDs, drops those at their limit, takes the first, then counts: the source
