@@ -69,10 +69,10 @@ pub async fn source_design(url: &str, callers: usize) -> Measured {
 async fn source_pick(pool: PgPool) {
     let rows = sqlx::query(READ_ALL).fetch_all(&pool).await.expect("all DIDs");
     let free = rows.into_iter().find(|row| {
-        let (used, most): (i64, Option<i64>) = (row.get(3), row.get(4));
+        let (used, most): (i64, Option<i64>) = (row.get("usage_count"), row.get("max_usage"));
         most.is_none_or(|most| used < most)
     });
-    let id: Uuid = free.expect("a DID").get(0);
+    let id: Uuid = free.expect("a DID").get("id");
     let count =
         "update source_dids set usage_count = usage_count + 1, last_used = now() where id = $1";
     sqlx::query(count).bind(id).execute(&pool).await.expect("a count");
