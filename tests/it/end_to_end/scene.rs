@@ -70,10 +70,25 @@ impl Scene {
             let calls = self.rotary.get("/api/calls").await.json();
             Some(calls["data"][0]["id"].as_str()?.to_owned())
         });
-        tokio::select! {
+        let id = tokio::select! {
             id = recorded => id,
             answer = self.rotary.post("/api/calls", request) => panic!("{answer:?}"),
-        }
+        };
+        // The call is on record before Asterisk hears of it; a kill in between places none.
+        until("the Originate to reach Asterisk", async || self.originate_is_unread()).await;
+        id
+    }
+
+    /// Whether more than a Ping waits for the frozen Asterisk, as the kernel counts it.
+    fn originate_is_unread(&self) -> Option<()> {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let local = format!("0100007F:{:04X}", self.asterisk.ami_address().port());
+        let unread = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let queues = fields.get(4).filter(|_| fields.get(1) == Some(&local.as_str()))?;
+            u64::from_str_radix(queues.split_once(':')?.1, 16).ok()
+        };
+        sockets.lines().filter_map(unread).any(|bytes| bytes > 200).then_some(())
     }
 
     pub(super) async fn one_channel_is_up(&self) {
