@@ -68,6 +68,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ledger,
         ami,
         index: SharedIndex::default(),
+        changes: Arc::default(),
         calls: CallBook::default(),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),

@@ -11,6 +11,7 @@ use crate::store::dids::InsertError;
 
 /// Stores a new DID and, if it is active, takes it into rotation.
 pub async fn create(app: &App, tenant: &TenantId, new: &NewDid) -> Result<Did, InsertError> {
+    let _in_order = app.changes.lock().await;
     let did = app.store.insert_did(tenant, new, Utc::now()).await?;
     app.index.lock().upsert(&DidState::from(&did));
     Ok(did)

@@ -37,6 +37,9 @@ pub struct App {
     pub ami: Client,
     /// Which DID comes next.
     pub index: SharedIndex,
+    /// Held over a change of DIDs in the store and in the index, so that both see changes in one
+    /// order. Picks do not take it.
+    pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
     /// How calls are placed.

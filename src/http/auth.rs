@@ -4,6 +4,8 @@
 //! what it needs by the type it asks for ([`MayRead`], [`MayCall`], [`MayChange`],
 //! [`MayAdminister`]) and gets the tenant from there and nowhere else.
 
+use std::net::SocketAddr;
+
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -12,7 +14,9 @@ use sha2::{Digest, Sha256};
 use tracing::debug;
 
 use super::problem::{Code, Problem};
+use super::request_id::RequestId;
 use crate::app::App;
+use crate::domain::audit::Origin;
 use crate::domain::tenant::TenantId;
 use crate::store::keys::{ApiKey, Role};
 
@@ -29,7 +33,10 @@ const KEY_LENGTH_MAX: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     /// TCP: the caller must show a key.
-    Tcp,
+    Tcp {
+        /// Where the caller is.
+        peer: SocketAddr,
+    },
     /// The control socket: the kernel names the peer.
     Socket {
         /// The peer's user id.
@@ -44,6 +51,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// What the caller may do.
     pub role: Role,
+    /// Who it is, for the audit log.
+    pub origin: Origin,
 }
 
 macro_rules! rights {
@@ -92,33 +101,38 @@ pub(super) fn hash(key: &str) -> [u8; 32] {
 
 async fn identify(parts: &Parts, app: &App) -> Result<Caller, Problem> {
     let wanted = wanted_tenant(&parts.headers)?;
+    let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
     match parts.extensions.get::<Door>() {
         Some(Door::Socket { uid }) => {
             debug!("an administrator by uid {uid}");
-            Ok(admin_for(wanted))
+            Ok(admin_for(wanted, Origin::user(*uid, request_id)))
         }
-        Some(Door::Tcp) | None => {
+        Some(Door::Tcp { peer }) => {
             let key = bearer(&parts.headers)?;
             // Looked up by its hash: how long that takes tells nothing about any key.
             let found = app.store.find_key(&hash(key)).await.map_err(Problem::store_unavailable)?;
-            caller_with(&found.ok_or_else(unknown_key)?, wanted)
+            let key = found.ok_or_else(unknown_key)?;
+            let origin = Origin::key(key.id, *peer, request_id);
+            caller_with(&key, wanted, origin)
         }
+        None => Err(Problem::internal("a request came in by no door")),
     }
 }
 
-fn caller_with(key: &ApiKey, wanted: Option<TenantId>) -> Result<Caller, Problem> {
+fn caller_with(key: &ApiKey, wanted: Option<TenantId>, origin: Origin) -> Result<Caller, Problem> {
     match (key.role, &key.tenant) {
-        (Role::Admin, _) => Ok(admin_for(wanted)),
+        (Role::Admin, _) => Ok(admin_for(wanted, origin)),
         (role, Some(own)) => {
-            let caller = Caller { tenant: own.clone(), role };
+            let caller = Caller { tenant: own.clone(), role, origin };
             wanted.map_or(Ok(caller.clone()), |tenant| caller.acting_for(tenant))
         }
         (role, None) => Err(forbidden(role)),
     }
 }
 
-fn admin_for(wanted: Option<TenantId>) -> Caller {
-    Caller { tenant: wanted.unwrap_or_else(TenantId::default_tenant), role: Role::Admin }
+fn admin_for(wanted: Option<TenantId>, origin: Origin) -> Caller {
+    let tenant = wanted.unwrap_or_else(TenantId::default_tenant);
+    Caller { tenant, role: Role::Admin, origin }
 }
 
 fn wanted_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
@@ -168,18 +182,22 @@ mod tests {
         let other: TenantId = "other".parse().unwrap();
         let operator = key(Role::Operator, Some(&acme));
 
-        assert_eq!(caller_with(&operator, None).unwrap().tenant, acme);
-        assert_eq!(caller_with(&operator, Some(acme)).unwrap().role, Role::Operator);
-        let refused = caller_with(&operator, Some(other.clone())).unwrap_err();
+        assert_eq!(caller_with(&operator, None, Origin::rotary()).unwrap().tenant, acme);
+        assert_eq!(
+            caller_with(&operator, Some(acme), Origin::rotary()).unwrap().role,
+            Role::Operator
+        );
+        let refused = caller_with(&operator, Some(other.clone()), Origin::rotary()).unwrap_err();
         assert_eq!(refused.code(), Code::Forbidden);
 
-        let admin = caller_with(&key(Role::Admin, None), Some(other.clone())).unwrap();
+        let admin =
+            caller_with(&key(Role::Admin, None), Some(other.clone()), Origin::rotary()).unwrap();
         assert_eq!(admin.tenant, other);
     }
 
     #[test]
     fn a_key_without_a_tenant_opens_nothing_unless_it_is_an_administrators() {
-        let refused = caller_with(&key(Role::Viewer, None), None).unwrap_err();
+        let refused = caller_with(&key(Role::Viewer, None), None, Origin::rotary()).unwrap_err();
 
         assert_eq!(refused.code(), Code::Forbidden);
     }

@@ -92,7 +92,7 @@ pub async fn serve_tcp(
                     debug!("a connection from {peer}");
                     // Answers are short and written whole; waiting to fill a packet only delays them.
                     let _no_harm_if_refused = stream.set_nodelay(true);
-                    hall.welcome(room, stream, Door::Tcp);
+                    hall.welcome(room, stream, Door::Tcp { peer });
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -236,7 +236,7 @@ async fn pause_after(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -293,8 +293,10 @@ mod tests {
             tokio::time::sleep(LAST_PATIENCE).await;
             stop.cancel();
         };
-        let (ended, ()) =
-            tokio::join!(talk(Router::new(), server, Door::Tcp, stop.clone()), closes);
+        let (ended, ()) = tokio::join!(
+            talk(Router::new(), server, Door::Tcp { peer: HERE }, stop.clone()),
+            closes
+        );
 
         assert!(ended.is_ok());
         assert_eq!(begun.elapsed().as_secs(), 2 * LAST_PATIENCE.as_secs());
@@ -306,7 +308,8 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(5 * BUFFER_MAX);
         client.write_all(head.as_bytes()).await.unwrap();
 
-        let ended = talk(Router::new(), server, Door::Tcp, CancellationToken::new()).await;
+        let ended =
+            talk(Router::new(), server, Door::Tcp { peer: HERE }, CancellationToken::new()).await;
 
         assert!(ended.unwrap_err().is_parse_too_large());
         let mut answer = String::new();
@@ -340,6 +343,8 @@ mod tests {
         assert!(refused.is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "keep me");
     }
+
+    const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 49152);
 
     async fn open(router: Router) -> (SocketAddr, CancellationToken, TaskTracker) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

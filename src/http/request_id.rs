@@ -17,9 +17,20 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id taken over from a caller, in bytes.
 const ID_LENGTH_MAX: usize = 128;
 
+/// A request's id, for those who handle it.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
 /// Gives the request its id and answers for a handler that panics.
-pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
+pub(super) async fn with_request_id(mut request: Request, next: Next) -> Response {
     let id = given_id(&request).unwrap_or_else(minted_id);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = info_span!("request", request.id = id.to_str().unwrap_or_default());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 

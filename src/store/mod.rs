@@ -5,6 +5,7 @@
 //! speak it; groups of rows go as arrays to PostgreSQL and as one JSON text to SQLite, where a
 //! statement per row would be six times slower.
 
+pub mod audit_log;
 pub mod calls;
 pub mod dids;
 mod error;
@@ -69,6 +70,31 @@ macro_rules! on {
     };
 }
 use on;
+
+/// The same for several statements in one transaction, all of them or none; `?` in the body gives up.
+/// Comes to a `Result<_, sqlx::Error>`.
+macro_rules! together {
+    ($pool:expr, $db:ident => $act:expr) => {
+        async {
+            match $pool {
+                $crate::store::Pool::Postgres(pool) => {
+                    let mut $db = pool.begin().await?;
+                    let done = $act;
+                    $db.commit().await?;
+                    Ok::<_, sqlx::Error>(done)
+                }
+                $crate::store::Pool::Sqlite(pool) => {
+                    let mut $db = pool.begin_with("begin immediate").await?;
+                    let done = $act;
+                    $db.commit().await?;
+                    Ok(done)
+                }
+            }
+        }
+        .await
+    };
+}
+use together;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]

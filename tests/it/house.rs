@@ -111,7 +111,7 @@ impl House {
 
     /// Asks on TCP.
     pub(crate) async fn ask_on_tcp(&self, ask: Ask) -> Answer {
-        self.ask_by(Door::Tcp, ask).await
+        self.ask_by(Door::Tcp { peer: ([127, 0, 0, 1], 49152).into() }, ask).await
     }
 
     async fn ask_by(&self, door: Door, Ask { mut request }: Ask) -> Answer {

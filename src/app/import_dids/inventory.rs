@@ -47,6 +47,7 @@ async fn keep(
     chunk: Vec<DidRow>,
     on_duplicate: OnDuplicate,
 ) -> Result<Stored, StoreError> {
+    let _in_order = app.changes.lock().await;
     let imported = app.store.import_dids(tenant, chunk, on_duplicate, Utc::now()).await?;
     let mut index = app.index.lock();
     for state in &imported.states {

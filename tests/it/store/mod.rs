@@ -1,5 +1,6 @@
 //! The store, from outside: the same stories on both databases, and what happens when one dies.
 
+mod audit_log;
 mod chaos;
 mod conformance;
 mod csv;

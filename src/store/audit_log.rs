@@ -1,0 +1,129 @@
+//! The table `audit_log`: written in the transaction of what it tells, read page by page.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{During, ListError, Page, Store, StoreError, on, together};
+use crate::domain::audit::Entry;
+use crate::domain::tenant::{InvalidId, TenantId};
+use crate::store::error::Unreadable;
+
+/// Which lines to list; what is none does not restrict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of this tenant alone; none is every tenant's and what belongs to none.
+    pub tenant: Option<TenantId>,
+    /// About a thing of this kind: `did`, `tenant`, `campaign` or `key`.
+    pub subject_type: Option<String>,
+    /// About this thing.
+    pub subject_id: Option<String>,
+    /// Telling of this, such as `did.updated`.
+    pub action: Option<String>,
+    /// Not before.
+    pub since: Option<DateTime<Utc>>,
+}
+
+pub(in crate::store) const INSERT: &str = "insert into audit_log (id, at, tenant_id, actor, action, subject_type, \
+     subject_id, before, after, address, request_id) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// `$1` to `$5` are the filter, `$6` the cursor, `$7` the limit.
+const LIST: &str = "select * from audit_log \
+     where (cast($1 as text) is null or tenant_id = $1) \
+     and (cast($2 as text) is null or subject_type = $2) \
+     and (cast($3 as text) is null or subject_id = $3) \
+     and (cast($4 as text) is null or action = $4) \
+     and ($5 is null or at >= $5) and ($6 is null or id < $6) order by id desc limit $7";
+
+/// Writes a line on the connection (`db` of [`together!`]) that does what it tells of.
+macro_rules! tell {
+    ($db:expr, $entry:expr) => {{
+        let entry: &$crate::domain::audit::Entry = $entry;
+        sqlx::query($crate::store::audit_log::INSERT)
+            .bind(entry.id)
+            .bind($crate::store::stored_time(entry.at))
+            .bind(entry.tenant.as_ref().map($crate::domain::tenant::TenantId::as_str))
+            .bind(&entry.actor)
+            .bind(&entry.action)
+            .bind(&entry.subject_type)
+            .bind(&entry.subject_id)
+            .bind(entry.before.as_ref().map(sqlx::types::Json))
+            .bind(entry.after.as_ref().map(sqlx::types::Json))
+            .bind(&entry.address)
+            .bind(&entry.request_id)
+            .execute(&mut *$db)
+            .await
+            .map(drop)
+    }};
+}
+pub(in crate::store) use tell;
+
+impl Store {
+    /// Writes a line that tells of something no table of ours holds.
+    pub async fn tell(&self, entry: &Entry) -> Result<(), StoreError> {
+        together!(self.writes(), db => tell!(db, entry)?).during("write to the audit log")
+    }
+
+    /// Up to `limit` lines, the newest first, from where `cursor` left off.
+    pub async fn list_audit_log(
+        &self,
+        filter: &AuditFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Entry>, ListError> {
+        let read = |text: &str| text.parse().map_err(|_| ListError::Cursor(text.to_owned()));
+        let before: Option<Uuid> = cursor.map(read).transpose()?;
+        let rows: Vec<EntryRow> = on!(self.reads(), pool => sqlx::query_as(LIST)
+            .bind(filter.tenant.as_ref().map(TenantId::as_str))
+            .bind(filter.subject_type.as_deref())
+            .bind(filter.subject_id.as_deref())
+            .bind(filter.action.as_deref())
+            .bind(filter.since)
+            .bind(before)
+            .bind(i64::from(limit) + 1)
+            .fetch_all(pool)
+            .await)
+        .during("list the audit log")?;
+        let entries: Result<Vec<_>, _> = rows.into_iter().map(Entry::try_from).collect();
+        let entries = entries.during("list the audit log")?;
+        Ok(Page::of(entries, limit as usize, |last| last.id.to_string()))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    id: Uuid,
+    at: DateTime<Utc>,
+    tenant_id: Option<String>,
+    actor: String,
+    action: String,
+    subject_type: String,
+    subject_id: String,
+    before: Option<Json<Value>>,
+    after: Option<Json<Value>>,
+    address: String,
+    request_id: String,
+}
+
+impl TryFrom<EntryRow> for Entry {
+    type Error = Unreadable;
+
+    fn try_from(row: EntryRow) -> Result<Self, Unreadable> {
+        let unreadable = |problem: InvalidId| Unreadable::new(row.id, problem);
+        Ok(Self {
+            id: row.id,
+            at: row.at,
+            tenant: row.tenant_id.map(|text| text.parse()).transpose().map_err(unreadable)?,
+            actor: row.actor,
+            action: row.action,
+            subject_type: row.subject_type,
+            subject_id: row.subject_id,
+            before: row.before.map(|json| json.0),
+            after: row.after.map(|json| json.0),
+            address: row.address,
+            request_id: row.request_id,
+        })
+    }
+}
