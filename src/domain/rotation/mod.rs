@@ -10,6 +10,7 @@
 //! ```
 
 mod late;
+mod mirror;
 mod order;
 mod pool;
 mod run;

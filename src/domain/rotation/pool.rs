@@ -225,6 +225,16 @@ impl Pool {
         &self.slots[place as usize]
     }
 
+    pub(super) fn is_pickable(&self, id: DidId) -> bool {
+        self.find(id).is_some_and(|place| self.slot(place).is_pickable())
+    }
+
+    pub(super) fn held(&self, place: usize, most: usize) -> Option<Vec<DidId>> {
+        let slots = self.slots.get(place..).filter(|slots| !slots.is_empty())?;
+        let living = slots.iter().take(most).filter(|slot| slot.way.status().is_some());
+        Some(living.map(|slot| slot.id).collect())
+    }
+
     /// The DID that comes first in an order.
     pub(super) fn front(&mut self, key: OrderKey) -> Option<Place> {
         let view = View { slots: &self.slots, key };

@@ -54,6 +54,24 @@ fn a_change_is_in_force_with_the_next_pick() {
 }
 
 #[test]
+fn a_refused_pick_teaches_the_count_and_says_whether_that_explains_it() {
+    let limited = DidState { max_usage: Some(5), ..did(1) };
+    let mut index = index(&[limited.clone(), did(2)]);
+    let (one, other) = (index.pick(&all()).unwrap(), index.pick(&all()).unwrap());
+    assert_eq!((one.did, other.did), (id(1), id(2)));
+
+    assert!(!index.refuse(&one, Some(5)), "it is at its limit");
+    assert!(index.refuse(&other, Some(3)), "it has no limit");
+    assert_eq!(shown(&mut index, &all(), 2), [2, 2]);
+
+    index.upsert(&DidState { usage_count: 4, status: DidStatus::Suspended, ..limited });
+    assert!(!index.refuse(&one, Some(2)), "it has been suspended since");
+    index.upsert(&DidState { usage_count: 0, ..did(2) });
+    index.remove(&tenant(), id(2));
+    assert!(!index.refuse(&other, None), "it is gone");
+}
+
+#[test]
 fn a_pick_given_back_leaves_no_trace() {
     let mut index = index(&[DidState { max_usage: Some(1), ..did(1) }]);
 

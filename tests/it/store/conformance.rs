@@ -66,7 +66,7 @@ async fn a_tenant_sees_only_its_own(store: &Store) {
         .ledger
         .record(rotary::store::ledger::Use { tenant: other.clone(), ..use_of(&dids[0]) });
 
-    assert_eq!(stolen.await.unwrap(), rotary::store::ledger::Recorded::Refused(None));
+    assert_eq!(stolen.await.unwrap(), rotary::store::ledger::Recorded::Gone);
     assert_eq!(store.did(&other, dids[0].id).await.unwrap(), None);
     assert_eq!(store.did_by_number(&other, dids[0].number).await.unwrap(), None);
     assert_eq!(store.call(&other, call.id()).await.unwrap(), None);

@@ -33,7 +33,7 @@ async fn a_use_is_refused_at_the_limit_and_the_row_is_told(store: &Store) {
 
     assert_eq!(first, Recorded::Counted { usage_count: 1 });
     let row = store.did(&tenant(), did.id).await.unwrap().unwrap();
-    assert_eq!(second, Recorded::Refused(Some(DidState::from(&row))));
+    assert_eq!(second, Recorded::Refused(DidState::from(&row)));
     assert_eq!(row.usage_count, 1);
     running.stop().await.unwrap();
 }
@@ -46,7 +46,7 @@ async fn a_did_that_is_not_active_is_refused(store: &Store) {
 
     let answer = running.ledger.record(use_with_call(&did, call_from(&did))).await.unwrap();
 
-    assert_eq!(answer, Recorded::Refused(Some(DidState::from(&did))));
+    assert_eq!(answer, Recorded::Refused(DidState::from(&did)));
     assert_eq!(usage(store, &did).await, 0);
     assert_eq!(store.list_calls(&tenant(), &Default::default(), 9, None).await.unwrap().items, []);
     running.stop().await.unwrap();
