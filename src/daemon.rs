@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::ami::line;
 use crate::app::call_book::CallBook;
 use crate::app::follow_calls::follow_calls;
+use crate::app::hear_changes::hear_changes;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -74,6 +75,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
     };
+    // Before the loading, so that no change falls between.
+    let changes = app.store.changes().await;
     warm_up(&app, state.writer).await.context("load what the store remembers")?;
 
     let tcp = TcpListener::bind(config.http.listen).await;
@@ -85,6 +88,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
     lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    if let Some(changes) = changes {
+        lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
+    }
     let (router, tasks) = (http::router(app.clone()), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {
         http::listen::serve_tcp(router.clone(), tcp, config.http.clone(), tasks.clone(), stop)

@@ -3,6 +3,7 @@
 pub mod call_book;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hear_changes;
 pub mod import_dids;
 pub mod make_call;
 pub mod manage_dids;

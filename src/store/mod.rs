@@ -7,6 +7,7 @@
 
 pub mod audit_log;
 pub mod calls;
+pub mod changes;
 pub mod dids;
 mod error;
 pub mod keys;
@@ -39,6 +40,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    /// Marks what this run writes, where that must be told from what others write.
+    daemon: Uuid,
 }
 
 #[derive(Debug, Clone)]
@@ -117,7 +120,8 @@ impl Store {
     ///
     /// A SQLite file is made where there is none; its directory must exist.
     pub async fn open(settings: &Settings) -> Result<Self, OpenError> {
-        open::open(settings).await.map(|database| Self { database })
+        let daemon = Uuid::now_v7();
+        open::open(settings, daemon).await.map(|database| Self { database, daemon })
     }
 
     /// Asks the database for an answer: whether it is up.

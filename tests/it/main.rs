@@ -10,6 +10,7 @@ mod end_to_end;
 mod examples;
 mod failures;
 mod faults;
+mod hear_changes;
 mod house;
 mod http_api;
 mod import_csv;

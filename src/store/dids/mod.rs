@@ -18,7 +18,7 @@ use crate::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
 
-pub(in crate::store) use self::row::saturate;
+pub(in crate::store) use self::row::{Shared, saturate, texts_of};
 
 pub use self::import::{Imported, OnDuplicate};
 

@@ -78,7 +78,7 @@ pub(in crate::store) struct Texts<'r> {
 
 /// Reads id, tenant, number, area code, trunk, status, count, limit and campaign by their places,
 /// because a look-up by name for each of a million rows is felt.
-pub(super) fn texts_of<'r, R: Row>(row: &'r R) -> Result<Texts<'r>, sqlx::Error>
+pub(in crate::store) fn texts_of<'r, R: Row>(row: &'r R) -> Result<Texts<'r>, sqlx::Error>
 where
     usize: ColumnIndex<R>,
     Uuid: Decode<'r, R::Database> + Type<R::Database>,
