@@ -30,7 +30,7 @@ pub use self::open::OpenError;
 pub struct Settings {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: SecretString,
-    /// The most connections to PostgreSQL, besides the ledger's own.
+    /// The most connections to PostgreSQL, besides the ledger's own and the one that hears changes.
     pub connections_max: u32,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,

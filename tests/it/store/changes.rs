@@ -2,12 +2,13 @@
 
 use rotary::domain::did::DidId;
 use rotary::domain::did_csv::{DidRow, Given};
-use rotary::store::changes::Heard;
+use rotary::store::changes::{Changes, Heard};
 use rotary::store::dids::OnDuplicate;
 use rotary::store::{Settings, Store};
 
 use super::{insert, new_did, now, on_postgres, on_sqlite, run_ledger, tenant, use_of, writer};
 use crate::postgres::Fsync;
+use crate::wait::PATIENCE;
 
 #[tokio::test]
 async fn on_sqlite_nothing_is_told() {
@@ -28,7 +29,7 @@ async fn a_large_import_is_told_as_a_range_and_not_to_who_made_it() {
     own.import_dids(&tenant(), rows, OnDuplicate::Skip, now()).await.unwrap();
     let mark = own.insert_did(&tenant(), &new_did(9_999, None), now()).await.unwrap();
 
-    let (mine, theirs) = (mine.next().await, theirs.next().await);
+    let (mine, theirs) = (told(&mut mine).await, told(&mut theirs).await);
     let dids = [(tenant(), mark.id)].into();
     assert_eq!(mine, Heard { dids, ..Heard::default() });
     assert_eq!(theirs.added, [range]);
@@ -45,7 +46,7 @@ async fn a_use_is_not_told_and_one_taken_back_is() {
     running.ledger.record(use_of(&dids[1])).await.unwrap();
     running.ledger.take_back(&tenant(), dids[1].id, None).await.unwrap();
 
-    let heard = changes.next().await;
+    let heard = told(&mut changes).await;
     assert_eq!(heard, Heard { dids: [(tenant(), dids[1].id)].into(), ..Heard::default() });
     running.stop().await.unwrap();
 }
@@ -67,4 +68,8 @@ async fn a_stretch_is_read_to_its_end_in_pieces() {
 
     assert_eq!(pieces.concat(), ids[1..]);
     assert_eq!(pieces[0].len(), 2);
+}
+
+async fn told(changes: &mut Changes) -> Heard {
+    tokio::time::timeout(PATIENCE, changes.next()).await.expect("something is told")
 }
