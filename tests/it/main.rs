@@ -13,6 +13,8 @@ mod faults;
 mod house;
 mod http_api;
 mod import_csv;
+mod isolation;
+mod limits;
 mod make_call;
 mod ports;
 mod postgres;
