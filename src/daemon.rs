@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::Router;
 use chrono::Utc;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -23,6 +24,7 @@ use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
 use crate::http;
+use crate::http::limits::Gate;
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::store::ledger::{LedgerSettings, WriterId, ledger};
@@ -34,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Running {
     /// What it can do.
     pub app: App,
+    /// What answers at both doors.
+    pub router: Router,
     /// Its tasks.
     pub lifecycle: Lifecycle,
     /// Where it listens for HTTP.
@@ -91,14 +95,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     if let Some(changes) = changes {
         lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
     }
-    let (router, tasks) = (http::router(app.clone()), lifecycle.doors.tasks());
+    let router = http::router(app.clone(), Gate::new(config.http.limits.clone()));
+    let (served, tasks) = (router.clone(), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {
-        http::listen::serve_tcp(router.clone(), tcp, config.http.clone(), tasks.clone(), stop)
+        http::listen::serve_tcp(served.clone(), tcp, config.http.clone(), tasks.clone(), stop)
     });
     lifecycle.doors.spawn("control socket", |stop| {
-        http::listen::serve_unix(router, unix, config.http, tasks, stop)
+        http::listen::serve_unix(served, unix, config.http, tasks, stop)
     });
-    Ok(Running { app, lifecycle, http: http_address, socket, _state: state })
+    Ok(Running { app, router, lifecycle, http: http_address, socket, _state: state })
 }
 
 /// The directory only one daemon may use at a time, and who that daemon is in the ledger.

@@ -147,7 +147,12 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         store,
         ami: ami_settings(&sections)?,
         app: app_settings(&sections)?,
-        http: http::Settings { listen: sections.http.listen, socket, ..http::Settings::default() },
+        http: http::Settings {
+            listen: sections.http.listen,
+            socket,
+            limits: sections.limits.clone(),
+            ..http::Settings::default()
+        },
         log: sections.log.clone(),
         without_effect: sections.without_effect(),
         sections,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use crate::app::{CallDefaults, Trunk};
 use crate::domain::did::TrunkName;
+use crate::http::limits;
 use crate::telemetry;
 
 /// The whole file. Holds secrets, so it has no `Debug`; `rotary config` prints them masked.
@@ -21,6 +22,7 @@ pub struct Sections {
     pub(super) calls: CallDefaults,
     pub(super) http: Http,
     pub(super) control: Control,
+    pub(super) limits: limits::Settings,
     pub(super) log: telemetry::Settings,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
     /// Sections whose features are not in this version. An operator's file may have them already.

@@ -10,6 +10,7 @@ mod dids;
 mod fields;
 mod import;
 mod keys;
+pub mod limits;
 pub mod listen;
 pub mod problem;
 mod request;
@@ -20,24 +21,28 @@ pub mod view;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 
+use self::limits::{Gate, within_head_bound};
 use self::request::{no_such_method, no_such_route};
 use self::request_id::with_request_id;
 use crate::app::App;
 
-/// The listeners.
+/// The listeners, and how much is taken from those who come in by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where TCP is served.
     pub listen: SocketAddr,
     /// The Unix control socket.
     pub socket: PathBuf,
-    /// How many connections each door holds at once; more wait in the kernel's queue.
+    /// How many connections each door holds at once. One more is given the room of whoever has
+    /// been idle longest; where nobody is, it waits, and those after it in the kernel's queue.
     pub connections_max: usize,
+    /// How often a key may ask and an address may be wrong.
+    pub limits: limits::Settings,
 }
 
 impl Default for Settings {
@@ -47,12 +52,13 @@ impl Default for Settings {
             socket: PathBuf::from("control.sock"),
             // Both doors full leave handles for the store and Asterisk, where 1,024 files may be open.
             connections_max: 448,
+            limits: limits::Settings::default(),
         }
     }
 }
 
-/// Everything that can be asked for, behind both doors.
-pub fn router(app: App) -> Router {
+/// Everything that can be asked for, behind both doors, past this gate.
+pub fn router(app: App, gate: Gate) -> Router {
     Router::new()
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))
@@ -70,6 +76,8 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(no_such_method)
         // Every body has a bound of its own where it is read; axum's would cut an import short.
         .layer(DefaultBodyLimit::disable())
+        .layer(Extension(gate))
+        .layer(from_fn(within_head_bound))
         .layer(from_fn(with_request_id))
         .with_state(app)
 }

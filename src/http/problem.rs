@@ -108,6 +108,9 @@ codes! {
     MissingField         UNPROCESSABLE_ENTITY   "missing_field"          "A field is missing";
     UnknownField         UNPROCESSABLE_ENTITY   "unknown_field"          "A field is not known";
     InvalidCsv           UNPROCESSABLE_ENTITY   "invalid_csv"            "The file cannot be imported";
+    RateLimited          TOO_MANY_REQUESTS      "rate_limited"           "The key asks too often";
+    TooManyFailedAttempts TOO_MANY_REQUESTS     "too_many_failed_attempts" "Too many wrong keys";
+    HeadTooLarge         REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     Internal             INTERNAL_SERVER_ERROR  "internal_error"         "Something broke inside";
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";
@@ -195,7 +198,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            // Whole seconds: to come back a moment early would be in vain.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         if self.code == Code::Unauthorized {
             let challenge = HeaderValue::from_static("Bearer realm=\"rotary\"");
@@ -215,13 +220,13 @@ mod tests {
     async fn a_limit_names_itself_and_says_when_to_come_back() {
         let problem = Problem::new(Code::BodyTooLarge, "the body has more than 10 bytes")
             .over(Limit { name: "body_bytes", current: 11, max: 10 })
-            .retry_after(Duration::from_millis(200));
+            .retry_after(Duration::from_millis(2200));
 
         let response = problem.into_response();
 
         assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
-        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(response.headers()["retry-after"], "3");
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
         assert_eq!(
             serde_json::from_slice::<Value>(&body).unwrap(),

@@ -1,10 +1,12 @@
 //! What things look like in JSON, for the doors that write it and the command line that reads it.
 
+mod keys;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
+pub use self::keys::{KeyView, NewKeyView};
 use crate::domain::call::cause::Cause;
 use crate::domain::call::{Call, CallId, CallStatus, Destination, Progress};
 use crate::domain::did::{Did, DidId, DidStatus, TrunkName};
@@ -296,34 +298,6 @@ pub struct ImportErrorView {
     pub code: String,
     /// The error in words.
     pub error: String,
-}
-
-/// A key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyView {
-    /// Its id.
-    pub id: Uuid,
-    /// Whose it is; none is all tenants.
-    pub tenant_id: Option<TenantId>,
-    /// What it may do.
-    pub role: String,
-    /// What it is for.
-    pub label: Option<String>,
-    /// When it was created.
-    pub created_at: DateTime<Utc>,
-    /// When it was revoked.
-    pub revoked_at: Option<DateTime<Utc>>,
-}
-
-/// A key just created.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewKeyView {
-    /// All but the key.
-    #[serde(flatten)]
-    pub about: KeyView,
-    /// The key, which is not kept and not shown again.
-    pub key: String,
 }
 
 /// Whether calls can be placed.

@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{During, Store, StoreError, Unreadable, on, stored_time};
+use super::{During, ListError, Page, Store, StoreError, Unreadable, on, stored_time};
 use crate::domain::tenant::TenantId;
 
 /// What the bearer of a key may do.
@@ -39,23 +41,47 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// The SHA-256 of a whole key. A key's secret is 32 random bytes, so there is nothing to guess
+/// that a slower hash would protect.
+#[derive(Clone, Copy)]
+pub struct KeyHash([u8; 32]);
+
+/// A key as it stands in the store, to be compared with one that is shown.
+#[derive(Debug, Clone)]
+pub struct StoredKey {
+    /// All but its hash.
+    pub about: ApiKey,
+    /// Its hash, which goes no further than to where keys are compared.
+    pub hash: KeyHash,
+}
+
 const CREATE: &str = "insert into api_keys (id, tenant_id, role, label, hash, created_at, revoked_at) \
      values ($1, $2, $3, $4, $5, $6, $7)";
-const FIND: &str = "select id, tenant_id, role, label, created_at, revoked_at from api_keys \
-     where hash = $1 and revoked_at is null";
-const LIST: &str = "select id, tenant_id, role, label, created_at, revoked_at from api_keys \
-     where cast($1 as text) is null or tenant_id = $1 order by created_at, id";
+const FIND: &str = "select id, tenant_id, role, label, created_at, revoked_at, hash from api_keys \
+     where id = $1 and revoked_at is null";
+macro_rules! list {
+    ($on:literal) => {
+        concat!(
+            "select id, tenant_id, role, label, created_at, revoked_at from api_keys \
+             where (cast($1 as text) is null or tenant_id = $1) ",
+            $on,
+            " order by id limit $2"
+        )
+    };
+}
+const LIST: &str = list!("");
+const LIST_ON: &str = list!("and id > $3");
 const REVOKE: &str = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
 
 impl Store {
-    /// Stores a key by its hash.
-    pub async fn create_key(&self, key: &ApiKey, hash: &[u8]) -> Result<(), StoreError> {
+    /// Stores a key and its hash.
+    pub async fn create_key(&self, key: &ApiKey, hash: &KeyHash) -> Result<(), StoreError> {
         on!(self.writes(), pool => sqlx::query(CREATE)
             .bind(key.id)
             .bind(key.tenant.as_ref().map(TenantId::as_str))
             .bind(key.role.as_str())
             .bind(key.label.as_deref())
-            .bind(hash)
+            .bind(hash.0.as_slice())
             .bind(stored_time(key.created_at))
             .bind(key.revoked_at.map(stored_time))
             .execute(pool)
@@ -64,24 +90,39 @@ impl Store {
         .during("store the key")
     }
 
-    /// The key with this hash, unless it was revoked.
-    pub async fn find_key(&self, hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
-        let row: Option<KeyRow> = on!(self.reads(), pool => sqlx::query_as(FIND)
-            .bind(hash)
+    /// The key with this id, unless it was revoked. An id opens nothing: compare the hash.
+    pub async fn find_key(&self, id: Uuid) -> Result<Option<StoredKey>, StoreError> {
+        let row: Option<StoredKeyRow> = on!(self.reads(), pool => sqlx::query_as(FIND)
+            .bind(id)
             .fetch_optional(pool)
             .await)
         .during("look up the key")?;
-        row.map(ApiKey::try_from).transpose().during("look up the key")
+        row.map(StoredKey::try_from).transpose().during("look up the key")
     }
 
-    /// The keys of one tenant, or of all and the administrators', the oldest first.
-    pub async fn list_keys(&self, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, StoreError> {
-        let rows: Vec<KeyRow> = on!(self.reads(), pool => sqlx::query_as(LIST)
-            .bind(tenant.map(TenantId::as_str))
-            .fetch_all(pool)
-            .await)
+    /// Up to `limit` keys of one tenant, or of all and the administrators', the oldest first, from
+    /// where `cursor` left off.
+    pub async fn list_keys(
+        &self,
+        tenant: Option<&TenantId>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<ApiKey>, ListError> {
+        // Ids rise with time.
+        let after = cursor.map(read_cursor).transpose()?;
+        let rows: Vec<KeyRow> = on!(self.reads(), pool => {
+            let query = sqlx::query_as(if after.is_some() { LIST_ON } else { LIST })
+                .bind(tenant.map(TenantId::as_str))
+                .bind(i64::from(limit) + 1);
+            match after {
+                None => query.fetch_all(pool).await,
+                Some(id) => query.bind(id).fetch_all(pool).await,
+            }
+        })
         .during("list the keys")?;
-        rows.into_iter().map(ApiKey::try_from).collect::<Result<_, _>>().during("list the keys")
+        let keys: Result<Vec<ApiKey>, _> = rows.into_iter().map(ApiKey::try_from).collect();
+        let keys = keys.during("list the keys")?;
+        Ok(Page::of(keys, limit as usize, |last| last.id.to_string()))
     }
 
     /// Revokes a key; false where there is none, or it was revoked before.
@@ -94,6 +135,33 @@ impl Store {
             .map(|done| done.rows_affected()))
         .during("revoke the key")?;
         Ok(revoked > 0)
+    }
+}
+
+impl KeyHash {
+    /// What no key hashes to, to be compared with where there is no key: an unknown id is refused
+    /// by the same work as a wrong secret.
+    pub const OF_NO_KEY: Self = Self([0; 32]);
+
+    /// The hash of a whole key as its bearer shows it.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// Whether both are of one key. Takes as long whatever they hold.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// The bytes, to find a hash among others.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
     }
 }
 
@@ -139,6 +207,27 @@ struct KeyRow {
     label: Option<String>,
     created_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredKeyRow {
+    #[sqlx(flatten)]
+    about: KeyRow,
+    hash: Vec<u8>,
+}
+
+fn read_cursor(text: &str) -> Result<Uuid, ListError> {
+    text.parse().map_err(|_| ListError::Cursor(text.to_owned()))
+}
+
+impl TryFrom<StoredKeyRow> for StoredKey {
+    type Error = Unreadable;
+
+    fn try_from(row: StoredKeyRow) -> Result<Self, Unreadable> {
+        let id = row.about.id;
+        let hash = row.hash.as_slice().try_into().map_err(|error| Unreadable::new(id, error))?;
+        Ok(Self { about: row.about.try_into()?, hash: KeyHash(hash) })
+    }
 }
 
 impl TryFrom<KeyRow> for ApiKey {

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -35,6 +36,8 @@ pub(crate) struct Answer {
 /// A request that is not sent yet.
 pub(crate) struct Ask {
     request: Request<Body>,
+    /// The body, where it is JSON.
+    body: String,
 }
 
 impl House {
@@ -114,13 +117,8 @@ impl House {
         self.ask_by(Door::Tcp { peer: ([127, 0, 0, 1], 49152).into() }, ask).await
     }
 
-    async fn ask_by(&self, door: Door, Ask { mut request }: Ask) -> Answer {
-        request.extensions_mut().insert(door);
-        let router = rotary::http::router(self.running.app.clone());
-        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status, headers: head.headers, body }
+    async fn ask_by(&self, door: Door, ask: Ask) -> Answer {
+        ask.of(self.running.router.clone(), door).await
     }
 }
 
@@ -148,7 +146,8 @@ impl Ask {
     }
 
     pub(crate) fn post(path: &str, json: &Value) -> Self {
-        Self::new(Method::POST, path, "application/json", json.to_string().into())
+        let ask = Self::new(Method::POST, path, "application/json", json.to_string().into());
+        Self { body: json.to_string(), ..ask }
     }
 
     pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
@@ -164,11 +163,28 @@ impl Ask {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
+    /// Method, path, headers and body, as far as they are JSON.
+    pub(crate) fn text(&self) -> String {
+        let (method, uri, headers) =
+            (self.request.method(), self.request.uri(), self.request.headers());
+        format!("{method} {uri} {headers:?} {}", self.body)
+    }
+
+    /// Asks this router, through this door.
+    pub(crate) async fn of(self, router: Router, door: Door) -> Answer {
+        let mut request = self.request;
+        request.extensions_mut().insert(door);
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
     fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
         let mut request = Request::builder().method(method).uri(path);
         if !kind.is_empty() {
             request = request.header("content-type", kind);
         }
-        Self { request: request.body(body).unwrap() }
+        Self { request: request.body(body).unwrap(), body: String::new() }
     }
 }

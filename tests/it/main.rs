@@ -14,6 +14,8 @@ mod hear_changes;
 mod house;
 mod http_api;
 mod import_csv;
+mod isolation;
+mod limits;
 mod make_call;
 mod ports;
 mod postgres;

@@ -7,7 +7,7 @@ use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::tenant::TenantId;
 use rotary::store::calls::CallFilter;
 use rotary::store::dids::{DidFilter, DidSort, InsertError, OnDuplicate};
-use rotary::store::keys::{ApiKey, Role};
+use rotary::store::keys::{ApiKey, KeyHash, Role};
 use rotary::store::{ListError, Store};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -31,6 +31,7 @@ on_both!(
     an_ended_call_does_not_move_back,
     calls_are_listed_newest_first,
     a_revoked_key_opens_nothing,
+    keys_are_listed_in_parts,
 );
 
 async fn a_did_comes_back_as_it_was_stored(store: &Store) {
@@ -312,17 +313,48 @@ async fn a_revoked_key_opens_nothing(store: &Store) {
         revoked_at: None,
     };
     let admin = ApiKey { id: Uuid::now_v7(), tenant: None, role: Role::Admin, ..key.clone() };
-    store.create_key(&key, &[1; 32]).await.unwrap();
-    store.create_key(&admin, &[2; 32]).await.unwrap();
+    let (hash, other) = (KeyHash::of("one"), KeyHash::of("other"));
+    store.create_key(&key, &hash).await.unwrap();
+    store.create_key(&admin, &other).await.unwrap();
 
-    assert_eq!(store.find_key(&[1; 32]).await.unwrap(), Some(key.clone()));
-    assert_eq!(store.find_key(&[3; 32]).await.unwrap(), None);
-    assert_eq!(store.list_keys(None).await.unwrap(), [key.clone(), admin]);
-    assert_eq!(store.list_keys(Some(&tenant())).await.unwrap(), std::slice::from_ref(&key));
+    let found = store.find_key(key.id).await.unwrap().unwrap();
+    assert_eq!(found.about, key);
+    assert!(found.hash.is(&hash) && !found.hash.is(&other));
+    assert!(store.find_key(Uuid::now_v7()).await.unwrap().is_none());
+    assert_eq!(listed(store, None).await, [key.clone(), admin]);
+    assert_eq!(listed(store, Some(&tenant())).await, std::slice::from_ref(&key));
 
     assert!(store.revoke_key(key.id, now()).await.unwrap());
 
-    assert_eq!(store.find_key(&[1; 32]).await.unwrap(), None);
+    assert!(store.find_key(key.id).await.unwrap().is_none());
     assert!(!store.revoke_key(key.id, now()).await.unwrap());
-    assert_eq!(store.list_keys(Some(&tenant())).await.unwrap()[0].revoked_at, Some(now()));
+    assert_eq!(listed(store, Some(&tenant())).await[0].revoked_at, Some(now()));
+}
+
+async fn keys_are_listed_in_parts(store: &Store) {
+    let mut keys = Vec::new();
+    for n in 0..3 {
+        let key = ApiKey {
+            id: Uuid::now_v7(),
+            tenant: Some(tenant()),
+            role: Role::Viewer,
+            label: None,
+            created_at: now(),
+            revoked_at: None,
+        };
+        store.create_key(&key, &KeyHash::of(&n.to_string())).await.unwrap();
+        keys.push(key);
+    }
+
+    let first = store.list_keys(Some(&tenant()), 2, None).await.unwrap();
+    let rest = store.list_keys(Some(&tenant()), 2, first.next.as_deref()).await.unwrap();
+
+    assert_eq!(first.items, keys[..2]);
+    assert_eq!((rest.items.as_slice(), rest.next), (&keys[2..], None));
+    let bad = store.list_keys(None, 2, Some("7")).await;
+    assert!(matches!(bad, Err(ListError::Cursor(_))));
+}
+
+async fn listed(store: &Store, tenant: Option<&TenantId>) -> Vec<ApiKey> {
+    store.list_keys(tenant, 10, None).await.unwrap().items
 }
