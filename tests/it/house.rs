@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::response::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use rotary::ami::LineState;
@@ -44,6 +45,12 @@ impl House {
         // Asterisk is where a moment ago there was a free port.
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Self::open_beside(folder, &nobody.to_string(), |_| {}).await
+    }
+
+    /// Starts it with its configuration changed so.
+    pub(crate) async fn open_changed(change: impl FnOnce(&mut Config)) -> Self {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self::open_beside(tempfile::tempdir().unwrap(), &nobody.to_string(), change).await
     }
 
     /// Starts it beside a simulated Asterisk whose callees do all at once, and waits for the line.
@@ -114,13 +121,24 @@ impl House {
         self.ask_by(Door::Tcp { peer: ([127, 0, 0, 1], 49152).into() }, ask).await
     }
 
-    async fn ask_by(&self, door: Door, Ask { mut request }: Ask) -> Answer {
+    /// Asks as [`House::ask`] does for what is no JSON.
+    pub(crate) async fn fetch(&self, ask: Ask) -> (HeaderMap, Vec<u8>) {
+        let (head, body) = self.exchange(Door::Socket { uid: 0 }, ask).await;
+        assert_eq!(head.status, StatusCode::OK);
+        (head.headers, body)
+    }
+
+    async fn ask_by(&self, door: Door, ask: Ask) -> Answer {
+        let (head, body) = self.exchange(door, ask).await;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn exchange(&self, door: Door, Ask { mut request }: Ask) -> (Parts, Vec<u8>) {
         request.extensions_mut().insert(door);
         let router = rotary::http::router(self.running.app.clone());
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status, headers: head.headers, body }
+        (head, body.collect().await.unwrap().to_bytes().to_vec())
     }
 }
 
