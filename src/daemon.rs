@@ -20,6 +20,7 @@ use crate::ami::line;
 use crate::app::call_book::CallBook;
 use crate::app::follow_calls::follow_calls;
 use crate::app::hear_changes::hear_changes;
+use crate::app::import_dids::ImportsUnderWay;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -75,6 +76,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         index: SharedIndex::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        imports: ImportsUnderWay::default(),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::client::{Ask, Client};
+use super::export::{ExportArgs, export};
 use super::failure::Failure;
 use super::import::{ImportArgs, import};
 use super::output::{Output, or_dash, time};
@@ -17,6 +18,8 @@ use crate::http::view::{DidView, NextView, PageView};
 pub(super) enum Command {
     /// Bring in a CSV of numbers (only the column `number` is required)
     Import(ImportArgs),
+    /// Write DIDs as a CSV that imports back unchanged
+    Export(ExportArgs),
     /// List DIDs
     List(ListArgs),
     /// Show the DID the next call would show, without using it
@@ -95,6 +98,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         Command::Import(args) => import(args, client, output).await,
+        Command::Export(args) => export(args, client, output).await,
         Command::List(args) => list(args, client, output).await,
         Command::Next(args) => next(args, client, output).await,
         Command::Add(args) => add(args, client, output).await,

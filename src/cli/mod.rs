@@ -7,6 +7,7 @@
 mod calls;
 pub mod client;
 mod dids;
+mod export;
 pub mod failure;
 mod house;
 mod import;

@@ -15,6 +15,9 @@ use super::tenant::{CampaignId, TenantId};
 /// The highest limit a DID may have.
 pub const MAX_USAGE_MAX: u32 = i32::MAX as u32;
 
+/// The largest metadata of a DID, in bytes of JSON: a page of a list may hold a thousand of these.
+pub const METADATA_LENGTH_MAX: usize = 16 * 1024;
+
 /// A row of `asterisk_dids`. Equal counts are picked in the order of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -14,14 +14,11 @@ use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
 use crate::app::manage_dids;
-use crate::domain::did::{DidId, MAX_USAGE_MAX, NewDid, TrunkName};
+use crate::domain::did::{DidId, MAX_USAGE_MAX, METADATA_LENGTH_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
 use crate::domain::rotation::{Reason, Want};
 use crate::store::ListError;
 use crate::store::dids::{DidFilter, DidSort, InsertError};
-
-/// The largest metadata of a DID, in bytes of JSON.
-const METADATA_LENGTH_MAX: usize = 16 * 1024;
 
 /// `POST /api/asterisk-dids`
 pub(super) async fn create(
@@ -45,14 +42,7 @@ pub(super) async fn list(
     State(app): State<App>,
     QueryString(mut query): QueryString,
 ) -> Result<Json<PageView<DidView>>, Problem> {
-    let filter = DidFilter {
-        status: query.parse("status")?,
-        area_code: query.parse("areaCode")?,
-        trunk: query.parse("trunk")?,
-        campaign: query.parse("campaignId")?,
-        q: digits(&mut query)?,
-        sort: sort(&mut query)?,
-    };
+    let filter = DidFilter { sort: sort(&mut query)?, ..filter(&mut query)? };
     let limit = page_limit(&mut query)?;
     let cursor = query.text("cursor")?;
     query.finish()?;
@@ -120,7 +110,6 @@ fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
     Ok(new)
 }
 
-/// A page of a list may hold a thousand of these.
 fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Problem> {
     let metadata = fields.object("metadata")?.unwrap_or_default();
     let length = serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len());
@@ -129,6 +118,18 @@ fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Problem> {
         return Err(Problem::invalid("metadata", why));
     }
     Ok(metadata)
+}
+
+/// Which DIDs are asked for, in the usual order.
+pub(super) fn filter(query: &mut Fields) -> Result<DidFilter, Problem> {
+    Ok(DidFilter {
+        status: query.parse("status")?,
+        area_code: query.parse("areaCode")?,
+        trunk: query.parse("trunk")?,
+        campaign: query.parse("campaignId")?,
+        q: digits(query)?,
+        sort: DidSort::default(),
+    })
 }
 
 /// Digits to look for. A text without any would find every number.

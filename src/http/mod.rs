@@ -7,6 +7,7 @@ pub mod auth;
 mod call_request;
 mod calls;
 mod dids;
+mod export;
 mod fields;
 mod import;
 mod keys;
@@ -66,6 +67,8 @@ pub fn router(app: App, gate: Gate) -> Router {
         .route("/api/asterisk-dids", get(dids::list).post(dids::create))
         .route("/api/asterisk-dids/next-available", get(dids::next_available))
         .route("/api/asterisk-dids/import", post(import::import))
+        .route("/api/asterisk-dids/imports/{id}/rejected", get(import::rejected))
+        .route("/api/asterisk-dids/export", get(export::export))
         .route("/api/asterisk-dids/{id}", get(dids::find))
         .route("/api/calls", get(calls::list).post(calls::make))
         .route("/api/calls/{id}", get(calls::find))

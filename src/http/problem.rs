@@ -95,6 +95,7 @@ codes! {
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
     KeyNotFound          NOT_FOUND              "key_not_found"          "No such key";
+    ImportNotFound       NOT_FOUND              "import_not_found"       "No such import";
     MethodNotAllowed     METHOD_NOT_ALLOWED     "method_not_allowed"     "The path does not take this method";
     BodyTimeout          REQUEST_TIMEOUT        "body_timeout"           "The body came too slowly";
     NoAvailableDid       CONFLICT               "no_available_did"       "No DID can be shown";
@@ -111,6 +112,7 @@ codes! {
     RateLimited          TOO_MANY_REQUESTS      "rate_limited"           "The key asks too often";
     TooManyFailedAttempts TOO_MANY_REQUESTS     "too_many_failed_attempts" "Too many wrong keys";
     HeadTooLarge         REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
+    TooManyImports       TOO_MANY_REQUESTS      "too_many_imports"       "Too many imports at once";
     Internal             INTERNAL_SERVER_ERROR  "internal_error"         "Something broke inside";
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";

@@ -261,45 +261,6 @@ pub struct NextView {
     pub reason: String,
 }
 
-/// What became of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ImportView {
-    /// Whether the file was read to its end; single rows may have failed.
-    pub success: bool,
-    /// Rows stored as new DIDs.
-    pub imported: u64,
-    /// Rows that changed a DID.
-    pub updated: u64,
-    /// Rows whose number was there already.
-    pub duplicates: u64,
-    /// Rows that failed.
-    pub failed: u64,
-    /// The first 1,000 of them.
-    pub errors: Vec<ImportErrorView>,
-    /// Nothing was stored; the counts are what an import would have come to.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-    /// What people overlook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<String>,
-}
-
-/// A row that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportErrorView {
-    /// Its line in the file; the header is line 1.
-    pub row: u64,
-    /// The number in it, as written.
-    pub number: Option<String>,
-    /// The column at fault.
-    pub column: Option<String>,
-    /// The stable word for it.
-    pub code: String,
-    /// The error in words.
-    pub error: String,
-}
-
 /// Whether calls can be placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadyView {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::response::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use rotary::ami::LineState;
@@ -47,6 +48,12 @@ impl House {
         // Asterisk is where a moment ago there was a free port.
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Self::open_beside(folder, &nobody.to_string(), |_| {}).await
+    }
+
+    /// Starts it with its configuration changed so.
+    pub(crate) async fn open_changed(change: impl FnOnce(&mut Config)) -> Self {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self::open_beside(tempfile::tempdir().unwrap(), &nobody.to_string(), change).await
     }
 
     /// Starts it beside a simulated Asterisk whose callees do all at once, and waits for the line.
@@ -117,6 +124,13 @@ impl House {
         self.ask_by(Door::Tcp { peer: ([127, 0, 0, 1], 49152).into() }, ask).await
     }
 
+    /// Asks as [`House::ask`] does for what is no JSON.
+    pub(crate) async fn fetch(&self, ask: Ask) -> (HeaderMap, Vec<u8>) {
+        let (head, body) = ask.exchange(self.running.router.clone(), Door::Socket { uid: 0 }).await;
+        assert_eq!(head.status, StatusCode::OK);
+        (head.headers, body)
+    }
+
     async fn ask_by(&self, door: Door, ask: Ask) -> Answer {
         ask.of(self.running.router.clone(), door).await
     }
@@ -172,12 +186,16 @@ impl Ask {
 
     /// Asks this router, through this door.
     pub(crate) async fn of(self, router: Router, door: Door) -> Answer {
+        let (head, body) = self.exchange(router, door).await;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn exchange(self, router: Router, door: Door) -> (Parts, Vec<u8>) {
         let mut request = self.request;
         request.extensions_mut().insert(door);
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status, headers: head.headers, body }
+        (head, body.collect().await.unwrap().to_bytes().to_vec())
     }
 
     fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {

@@ -5,7 +5,9 @@ use std::io;
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::Stream;
+use uuid::Uuid;
 
+use super::rejected::Place;
 use super::{ImportError, ImportReport, ImportSettings, Repeats, Stored, import_with};
 use crate::app::App;
 use crate::domain::did::DidStatus;
@@ -38,7 +40,12 @@ pub async fn import_dids(
         (false, OnDuplicate::Skip) => Repeats::SinkNotices,
         (true, _) | (_, OnDuplicate::Update) => Repeats::FirstCounts,
     };
-    import_with(source, settings, repeats, sink).await
+    let place = app.settings.imports.directory.clone().map(|directory| Place {
+        directory,
+        import: Uuid::now_v7(),
+        tenant: tenant.clone(),
+    });
+    import_with(source, settings, repeats, place, sink).await
 }
 
 async fn keep(

@@ -1,32 +1,41 @@
 //! A CSV of DIDs, streamed into the store.
 //!
 //! ```text
-//! bytes ──> rows ──> domain::did_csv ──> a chunk of DIDs ──> sink ──> report
-//!                          └─ bad rows ─────────────────────────────────^
+//! bytes ──> text ──> rows ──> domain::did_csv ──> a chunk of DIDs ──> sink ──> report
+//!              └─ head            └─ bad rows ──> rejected ────────────────────^
 //! ```
 //!
 //! One chunk, one row and the first errors are all that is held, however long the file is. The next
 //! bytes are read when the sink is done with the last chunk, so a slow store slows the sender down.
 
+mod head;
 mod inventory;
+mod rejected;
 mod report;
 mod rows;
+mod text;
+mod under_way;
 
 use std::collections::HashSet;
 use std::io;
 use std::mem;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use uuid::Uuid;
 
-use self::rows::{BYTE_ORDER_MARK, End, Fed, Rows, TooLong};
+use self::head::{Decided, Head};
+use self::rejected::{Place, Rejected};
+use self::rows::{End, Fed, NotText, Rows, TooLong};
+use self::text::Text;
 use crate::domain::did::DidId;
 use crate::domain::did_csv::{Columns, DidRow, InvalidHeader, RowError, RowReader};
 use crate::domain::number::{E164, Region};
 
 pub use self::inventory::import_dids;
+pub use self::rejected::rejected_rows;
 pub use self::report::{ImportReport, Stored};
+pub use self::under_way::{ImportTurn, ImportsUnderWay, TooManyImports};
 
 /// DIDs handed to the sink at once.
 const CHUNK: usize = 5_000;
@@ -67,7 +76,7 @@ pub enum ImportFailure<E: std::error::Error + 'static> {
     Empty,
     /// The file is not text as we read it.
     #[error("the first line is not UTF-8; save the file as CSV UTF-8 and import it again")]
-    NotUtf8,
+    NotText,
     /// A row past all bounds, as a quote leaves it that is never closed.
     #[error("the row on line {line} is too long; is a quote in it never closed?")]
     RowTooLong {
@@ -101,7 +110,7 @@ where
         true => Repeats::FirstCounts,
         false => Repeats::SinkNotices,
     };
-    import_with(source, settings, repeats, sink).await
+    import_with(source, settings, repeats, None, sink).await
 }
 
 /// Who notices that a number stands in the file twice.
@@ -117,6 +126,7 @@ async fn import_with<S, K, F, E>(
     source: S,
     settings: ImportSettings,
     repeats: Repeats,
+    place: Option<Place>,
     sink: K,
 ) -> Result<ImportReport, ImportError<E>>
 where
@@ -125,11 +135,16 @@ where
     F: Future<Output = Result<Stored, E>>,
     E: std::error::Error + 'static,
 {
-    let mut import = Import::new(settings, repeats, sink);
+    let mut import = Import::new(settings, repeats, place, sink);
     let outcome = import.run(source).await;
+    let kept = import.rejected.finish().await;
     let report = import.report;
     match outcome {
-        Ok(()) => Ok(report.finished()),
+        Ok(()) => {
+            let mut report = report.finished();
+            report.tell_of(&kept);
+            Ok(report)
+        }
         Err(failure) => Err(ImportError { failure, report: Box::new(report) }),
     }
 }
@@ -138,26 +153,36 @@ struct Import<K> {
     settings: ImportSettings,
     repeats: Repeats,
     sink: K,
+    text: Text,
+    /// None once the first line has decided what ends a cell.
+    head: Option<Head>,
+    delimiter: u8,
     rows: Rows,
     /// None until the header was read.
     reader: Option<RowReader>,
     chunk: Vec<DidRow>,
     /// The numbers so far, where the import itself notices repeats.
     seen: HashSet<E164>,
+    rejected: Rejected,
     report: ImportReport,
 }
 
 impl<K> Import<K> {
-    fn new(settings: ImportSettings, repeats: Repeats, sink: K) -> Self {
+    fn new(settings: ImportSettings, repeats: Repeats, place: Option<Place>, sink: K) -> Self {
+        let import_id = place.as_ref().map(|place| place.import);
         Self {
             settings,
             repeats,
             sink,
-            rows: Rows::new(),
+            text: Text::new(),
+            head: Some(Head::new()),
+            delimiter: b',',
+            rows: Rows::new(b',', 1),
             reader: None,
             chunk: Vec::new(),
             seen: HashSet::new(),
-            report: ImportReport::new(settings.dry_run),
+            rejected: Rejected::new(place),
+            report: ImportReport::new(settings.dry_run, import_id),
         }
     }
 
@@ -171,23 +196,22 @@ impl<K> Import<K> {
         E: std::error::Error + 'static,
     {
         let mut source = std::pin::pin!(source);
-        // The mark at the very beginning may come in pieces.
-        let mut beginning = BytesMut::new();
-        while beginning.len() < BYTE_ORDER_MARK.len()
-            && let Some(bytes) = source.next().await
-        {
-            beginning.extend_from_slice(&bytes.map_err(ImportFailure::Source)?);
-        }
-        self.take(&beginning).await?;
         while let Some(bytes) = source.next().await {
-            self.take(&bytes.map_err(ImportFailure::Source)?).await?;
+            let text = self.text.take(bytes.map_err(ImportFailure::Source)?);
+            self.take(&text).await?;
+        }
+        let rest = self.text.finish();
+        self.take(&rest).await?;
+        if let Some(head) = self.head.take() {
+            self.begin(head).await?;
         }
         match self.rows.finish()? {
             End::Clean => {}
             End::Row => self.take_row()?,
-            End::OpenQuote => self.report.fail(bad_row(
+            End::OpenQuote => self.reject(RowError::bad_row(
                 self.rows.row_line(),
                 "a quote is opened in this row and never closed; all after it was left out",
+                "close the quote, or write two where one is meant as a character",
             )),
         }
         if self.reader.is_none() {
@@ -196,7 +220,38 @@ impl<K> Import<K> {
         self.flush().await
     }
 
-    async fn take<F, E>(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>>
+    async fn take<F, E>(&mut self, bytes: &[u8]) -> Result<(), ImportFailure<E>>
+    where
+        K: FnMut(Vec<DidRow>) -> F,
+        F: Future<Output = Result<Stored, E>>,
+        E: std::error::Error + 'static,
+    {
+        match self.head.take() {
+            None => self.take_rows(bytes).await,
+            Some(mut head) => match head.feed(bytes) {
+                true => self.begin(head).await,
+                false => {
+                    self.head = Some(head);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Begins with the rows, once the first line is known.
+    async fn begin<F, E>(&mut self, head: Head) -> Result<(), ImportFailure<E>>
+    where
+        K: FnMut(Vec<DidRow>) -> F,
+        F: Future<Output = Result<Stored, E>>,
+        E: std::error::Error + 'static,
+    {
+        let Decided { delimiter, rows, bytes } = head.decide();
+        self.delimiter = delimiter;
+        self.rows = rows;
+        self.take_rows(&bytes).await
+    }
+
+    async fn take_rows<F, E>(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>>
     where
         K: FnMut(Vec<DidRow>) -> F,
         F: Future<Output = Result<Stored, E>>,
@@ -208,6 +263,9 @@ impl<K> Import<K> {
             if self.chunk.len() == CHUNK {
                 self.flush().await?;
             }
+            if self.rejected.is_full() {
+                self.rejected.flush().await;
+            }
         }
         Ok(())
     }
@@ -216,14 +274,18 @@ impl<K> Import<K> {
         let line = self.rows.row_line();
         let row = self.rows.row();
         let Some(reader) = &mut self.reader else {
-            let row = row.ok_or(ImportFailure::NotUtf8)?;
-            let columns = Columns::read(row.cells())?;
+            let row = row.map_err(|_| ImportFailure::NotText)?;
+            let columns = Columns::read(row.cells(), self.settings.default_region)?;
+            self.rejected.header(row.cells(), self.delimiter);
             self.reader = Some(RowReader::new(columns, self.settings.default_region));
             return Ok(());
         };
-        let Some(row) = row else {
-            self.report.fail(bad_row(line, "the row is not UTF-8 text"));
-            return Ok(());
+        let row = match row {
+            Ok(row) => row,
+            Err(why) => {
+                self.reject(why.told(line));
+                return Ok(());
+            }
         };
         // Spreadsheets write rows of nothing but commas below the last.
         if row.cells().all(|cell| cell.trim().is_empty()) {
@@ -232,9 +294,15 @@ impl<K> Import<K> {
         match reader.read(line, row.width(), |place| row.cell(place), DidId(Uuid::now_v7())) {
             Ok(row) if self.is_repeat(row.did.number) => self.report.duplicates += 1,
             Ok(row) => self.chunk.push(row),
-            Err(error) => self.report.fail(error),
+            Err(error) => self.reject(error),
         }
         Ok(())
+    }
+
+    /// Reports the row that was read last, and keeps it.
+    fn reject(&mut self, error: RowError) {
+        self.rejected.take(&self.rows, &error);
+        self.report.fail(error);
     }
 
     fn is_repeat(&mut self, number: E164) -> bool {
@@ -266,9 +334,21 @@ impl<E: std::error::Error + 'static> From<TooLong> for ImportFailure<E> {
     }
 }
 
-fn bad_row(row: u64, error: &str) -> RowError {
-    let error = error.to_owned();
-    RowError { row, number: String::new(), column: None, code: "bad_row", error }
+impl NotText {
+    fn told(self, line: u64) -> RowError {
+        match self {
+            Self::NotUtf8 => RowError::bad_row(
+                line,
+                "the row is not UTF-8 text",
+                "save the file as \"CSV UTF-8\" and import it again",
+            ),
+            Self::Nul => RowError::bad_row(
+                line,
+                "the row holds a NUL character",
+                "export the file again, or take the character out",
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
