@@ -260,6 +260,7 @@ impl RowReader {
             status: status.unwrap_or_default(),
             max_usage: optional(self.columns.max_usage).map(max_usage_of).transpose()?,
             campaign: self.campaign.clone(),
+            head_start: 0,
             metadata: self.metadata_of(optional)?,
         };
         let given = Given {
