@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::ami::line;
 use crate::app::call_book::CallBook;
+use crate::app::campaigns::SharedCampaigns;
 use crate::app::follow_calls::follow_calls;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
@@ -68,6 +69,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ledger,
         ami,
         index: SharedIndex::default(),
+        campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         settings: Arc::new(config.app),

@@ -47,3 +47,13 @@ end
 $$;
 create trigger audit_log_stays before update or delete or truncate on audit_log
     for each statement execute function audit_log_is_append_only();
+
+-- Campaigns: other daemons hold their settings in memory and read again what is named here. Neither id can hold a space.
+create function rotary_campaign_changed() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('rotary_campaigns', new.tenant_id || ' ' || new.id);
+    return null;
+end
+$$;
+create trigger campaigns_are_told after insert or update on campaigns
+    for each row execute function rotary_campaign_changed();

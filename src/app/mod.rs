@@ -1,9 +1,11 @@
 //! What Rotary can do: one file per operation.
 
 pub mod call_book;
+pub mod campaigns;
 pub mod find_calls;
 pub mod follow_calls;
 pub mod import_dids;
+pub mod join;
 pub mod make_call;
 pub mod manage_dids;
 pub mod pick_did;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
+use self::campaigns::SharedCampaigns;
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -37,6 +40,8 @@ pub struct App {
     pub ami: Client,
     /// Which DID comes next.
     pub index: SharedIndex,
+    /// What the tenants said of their campaigns.
+    pub campaigns: SharedCampaigns,
     /// Held over a change of DIDs in the store and in the index, so that both see changes in one
     /// order. Picks do not take it.
     pub changes: Arc<tokio::sync::Mutex<()>>,

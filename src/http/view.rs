@@ -1,10 +1,15 @@
 //! What things look like in JSON, for the doors that write it and the command line that reads it.
 
+mod campaigns;
+
+use std::num::NonZeroU32;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub use self::campaigns::CampaignView;
 use crate::domain::call::cause::Cause;
 use crate::domain::call::{Call, CallId, CallStatus, Destination, Progress};
 use crate::domain::did::{Did, DidId, DidStatus, TrunkName};
@@ -39,6 +44,9 @@ pub struct DidView {
     pub status: DidStatus,
     /// Uses so far.
     pub usage_count: u32,
+    /// How many uses it counts as having besides when compared with others, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_start: Option<NonZeroU32>,
     /// The most uses it may have.
     pub max_usage: Option<u32>,
     /// When it was last picked.
@@ -156,6 +164,7 @@ impl From<&Did> for DidView {
             trunk: did.trunk.clone(),
             status: did.status,
             usage_count: did.usage_count,
+            head_start: NonZeroU32::new(did.head_start),
             max_usage: did.max_usage,
             last_used: did.last_used,
             campaign_id: did.campaign.clone(),

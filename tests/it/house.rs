@@ -151,6 +151,10 @@ impl Ask {
         Self::new(Method::POST, path, "application/json", json.to_string().into())
     }
 
+    pub(crate) fn put(path: &str, json: &Value) -> Self {
+        Self::new(Method::PUT, path, "application/json", json.to_string().into())
+    }
+
     pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
         Self::new(Method::POST, path, kind, body.into())
     }

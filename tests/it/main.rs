@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod campaigns;
 mod command_line;
 mod containers;
 mod demo;
