@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::ami::line;
 use crate::app::call_book::CallBook;
+use crate::app::campaigns::SharedCampaigns;
 use crate::app::follow_calls::follow_calls;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
@@ -74,6 +75,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ledger,
         ami,
         index: SharedIndex::default(),
+        campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         imports: ImportsUnderWay::default(),

@@ -130,3 +130,13 @@ end
 $$;
 create trigger asterisk_dids_tell_cut after truncate on asterisk_dids
     for each statement execute function asterisk_dids_cut();
+
+-- Every daemon holds the settings of all campaigns in memory and reads them again when told.
+create function campaigns_changed() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('rotary_campaigns', '');
+    return null;
+end
+$$;
+create trigger campaigns_tell after insert or update or delete or truncate on campaigns
+    for each statement execute function campaigns_changed();

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::App;
+use super::{App, campaigns};
 use crate::domain::did::{DidId, DidState};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -55,6 +55,9 @@ async fn take_in(app: &App, changes: &Changes, heard: &Heard) {
 }
 
 async fn look(app: &App, changes: &Changes, heard: &Heard) -> Result<(), StoreError> {
+    if heard.everything || heard.campaigns {
+        campaigns::load(app).await?;
+    }
     if heard.everything {
         return look_at_all(app, changes).await;
     }

@@ -1,11 +1,13 @@
 //! What Rotary can do: one file per operation.
 
 pub mod call_book;
+pub mod campaigns;
 pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
 pub mod hear_changes;
 pub mod import_dids;
+pub mod join;
 pub mod make_call;
 pub mod manage_dids;
 pub mod pick_did;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
+use self::campaigns::SharedCampaigns;
 use self::import_dids::ImportsUnderWay;
 use crate::ami::Client;
 use crate::domain::call::Destination;
@@ -41,6 +44,8 @@ pub struct App {
     pub ami: Client,
     /// Which DID comes next.
     pub index: SharedIndex,
+    /// What the tenants said of their campaigns.
+    pub campaigns: SharedCampaigns,
     /// Held over a change of DIDs in the store and in the index, so that both see changes in one
     /// order. Picks do not take it.
     pub changes: Arc<tokio::sync::Mutex<()>>,

@@ -1,16 +1,17 @@
-//! Before the doors open: every DID into the index, every open call into the book.
+//! Before the doors open: campaigns and DIDs into memory, every open call into the book.
 
 use std::time::Instant;
 
 use tracing::info;
 
-use super::App;
+use super::{App, campaigns};
 use crate::store::StoreError;
 use crate::store::ledger::WriterId;
 
 /// Loads what the store remembers.
 pub async fn warm_up(app: &App, writer: WriterId) -> Result<(), StoreError> {
     let begun = Instant::now();
+    campaigns::load(app).await?;
     let index = app.index.clone();
     let dids = app.store.load_dids(move |state| index.lock().upsert(&state)).await?;
     let calls = app.store.open_calls(writer).await?;

@@ -5,6 +5,7 @@
 //! 78 bad configuration.
 
 mod calls;
+mod campaigns;
 pub mod client;
 mod dids;
 mod export;
@@ -67,6 +68,9 @@ enum Command {
     /// List calls, or show one
     #[command(subcommand)]
     Calls(calls::Command),
+    /// Describe, list and change campaigns, the pools that calls pick from
+    #[command(subcommand)]
+    Campaigns(campaigns::Command),
     /// Show how the daemon is doing
     Status,
     /// Create, list and revoke API keys
@@ -129,6 +133,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
+        Command::Campaigns(command) => ask(campaigns::run(command, &global.client(), output)),
         Command::Status => ask(status::run(&global.client(), output)),
         Command::Keys(command) => ask(keys::run(command, &global.client(), output)),
     }

@@ -62,6 +62,9 @@ pub struct Did {
     pub status: DidStatus,
     /// Uses so far, over its lifetime.
     pub usage_count: u32,
+    /// How many uses it counts as having besides its own when it is compared with others: what it
+    /// was behind when it joined a campaign that lets newcomers start level.
+    pub head_start: u32,
     /// The most uses it may ever have; none is no limit.
     pub max_usage: Option<u32>,
     /// When it was last picked.
@@ -93,6 +96,8 @@ pub struct NewDid {
     pub max_usage: Option<u32>,
     /// The pool it belongs to besides its tenant.
     pub campaign: Option<CampaignId>,
+    /// How many uses it counts as having when it is compared with others.
+    pub head_start: u32,
     /// What else its owner wrote down.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
@@ -118,6 +123,8 @@ pub struct DidState {
     pub max_usage: Option<u32>,
     /// The pool it belongs to besides its tenant.
     pub campaign: Option<CampaignId>,
+    /// How many uses it counts as having besides its own when it is compared with others.
+    pub head_start: u32,
 }
 
 impl From<&Did> for DidState {
@@ -132,6 +139,7 @@ impl From<&Did> for DidState {
             usage_count: did.usage_count,
             max_usage: did.max_usage,
             campaign: did.campaign.clone(),
+            head_start: did.head_start,
         }
     }
 }

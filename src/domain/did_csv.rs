@@ -181,6 +181,7 @@ impl RowReader {
             status: status.unwrap_or_default(),
             max_usage: optional(columns.max_usage).map(cells::max_usage).transpose()?,
             campaign: self.campaign.clone(),
+            head_start: 0,
             metadata: self.metadata_of(cell)?,
         };
         let given = Given {

@@ -80,7 +80,7 @@ rights! {
     MayRead: Admin, Operator, Journey, Viewer;
     /// May place calls.
     MayCall: Admin, Operator, Journey;
-    /// May change a tenant's DIDs.
+    /// May change a tenant's DIDs and campaigns.
     MayChange: Admin, Operator;
     /// May do what concerns all tenants.
     MayAdminister: Admin;

@@ -72,8 +72,7 @@ pub(super) async fn next_available(
     State(app): State<App>,
     QueryString(mut query): QueryString,
 ) -> Result<Json<NextView>, Problem> {
-    // No policy looks at the callee yet; a wrong number is told all the same.
-    query.number("to")?;
+    let to = query.number("to")?;
     let want = Want {
         tenant: caller.tenant,
         campaign: query.parse("campaignId")?,
@@ -82,7 +81,7 @@ pub(super) async fn next_available(
     query.finish()?;
 
     let next =
-        manage_dids::next_available(&app, &want).await.map_err(Problem::store_unavailable)?;
+        manage_dids::next_available(&app, want, to).await.map_err(Problem::store_unavailable)?;
     let (did, reason) = next.ok_or_else(none_available)?;
     Ok(Json(NextView { did: DidView::from(&did), reason: word(reason).to_owned() }))
 }
@@ -104,6 +103,7 @@ fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
         status: fields.parse("status")?.unwrap_or_default(),
         max_usage: fields.whole("maxUsage", 0, MAX_USAGE_MAX)?,
         campaign: fields.parse("campaignId")?,
+        head_start: 0,
         metadata: metadata(&mut fields)?,
     };
     fields.finish()?;

@@ -6,6 +6,7 @@
 pub mod auth;
 mod call_request;
 mod calls;
+mod campaigns;
 mod dids;
 mod export;
 mod fields;
@@ -73,6 +74,8 @@ pub fn router(app: App, gate: Gate) -> Router {
         .route("/api/calls", get(calls::list).post(calls::make))
         .route("/api/calls/{id}", get(calls::find))
         .route("/api/journeys/make-call", post(calls::make_for_journey))
+        .route("/api/campaigns", get(campaigns::list).post(campaigns::create))
+        .route("/api/campaigns/{id}", get(campaigns::find).put(campaigns::change))
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/{id}", delete(keys::revoke))
         .fallback(no_such_route)

@@ -1,11 +1,15 @@
 //! What things look like in JSON, for the doors that write it and the command line that reads it.
 
+mod campaigns;
 mod keys;
+
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::campaigns::CampaignView;
 pub use self::keys::{KeyView, NewKeyView};
 use crate::domain::call::cause::Cause;
 use crate::domain::call::{Call, CallId, CallStatus, Destination, Progress};
@@ -41,6 +45,9 @@ pub struct DidView {
     pub status: DidStatus,
     /// Uses so far.
     pub usage_count: u32,
+    /// How many uses it counts as having besides when compared with others, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_start: Option<NonZeroU32>,
     /// The most uses it may have.
     pub max_usage: Option<u32>,
     /// When it was last picked.
@@ -158,6 +165,7 @@ impl From<&Did> for DidView {
             trunk: did.trunk.clone(),
             status: did.status,
             usage_count: did.usage_count,
+            head_start: NonZeroU32::new(did.head_start),
             max_usage: did.max_usage,
             last_used: did.last_used,
             campaign_id: did.campaign.clone(),

@@ -7,6 +7,7 @@
 
 pub mod audit_log;
 pub mod calls;
+pub mod campaigns;
 pub mod changes;
 pub mod dids;
 mod error;

@@ -90,8 +90,25 @@ async fn an_export_is_filtered_and_named_and_goes_on_over_pages() {
 /// What people and programs note down, the odder the better.
 fn odd_metadata() -> Vec<Value> {
     let texts = [
-        "plain", "=1+1", "+1", "-1", "@sum", "\ttab", "'=1", "'quoted'", " spaced ", "", "say \"hi\"",
-        "two\nlines", "a;=1", "a,b", "\u{ff1d}1", "\u{e9}\u{1f4de}", "\u{a0}nbsp", "\r", "=\"404\"",
+        "plain",
+        "=1+1",
+        "+1",
+        "-1",
+        "@sum",
+        "\ttab",
+        "'=1",
+        "'quoted'",
+        " spaced ",
+        "",
+        "say \"hi\"",
+        "two\nlines",
+        "a;=1",
+        "a,b",
+        "\u{ff1d}1",
+        "\u{e9}\u{1f4de}",
+        "\u{a0}nbsp",
+        "\r",
+        "=\"404\"",
     ];
     let noted = texts.iter().map(|text| json!({"notes": text, "region": text, "other": text}));
     let others = [

@@ -164,6 +164,10 @@ impl Ask {
         Self { body: json.to_string(), ..ask }
     }
 
+    pub(crate) fn put(path: &str, json: &Value) -> Self {
+        Self::new(Method::PUT, path, "application/json", json.to_string().into())
+    }
+
     pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
         Self::new(Method::POST, path, kind, body.into())
     }

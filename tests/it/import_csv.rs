@@ -80,7 +80,9 @@ async fn outcome_of(house: &House, name: &str, content: &[u8], piece: usize) -> 
     let mut dids = house.ask(list).await.body["data"].take();
     for did in dids.as_array_mut().unwrap() {
         let did = did.as_object_mut().unwrap();
-        did.retain(|name, _| !["id", "tenantId", "createdAt", "updatedAt"].contains(&name.as_str()));
+        did.retain(|name, _| {
+            !["id", "tenantId", "createdAt", "updatedAt"].contains(&name.as_str())
+        });
         did.retain(|_, value| !value.is_null() && *value != json!({}) && *value != json!(0));
     }
     json!({ "report": answer.body, "dids": dids, "rejected": rejected })
@@ -89,7 +91,9 @@ async fn outcome_of(house: &House, name: &str, content: &[u8], piece: usize) -> 
 fn path(name: &str) -> String {
     let import = "/api/asterisk-dids/import";
     match name.rsplit_once('-') {
-        Some((_, region)) if region.len() == 2 && region.bytes().all(|b| b.is_ascii_uppercase()) => {
+        Some((_, region))
+            if region.len() == 2 && region.bytes().all(|b| b.is_ascii_uppercase()) =>
+        {
             format!("{import}?defaultRegion={region}")
         }
         _ => import.to_owned(),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod campaigns;
 mod command_line;
 mod containers;
 mod demo;
@@ -15,9 +16,9 @@ mod hear_changes;
 mod house;
 mod http_api;
 mod import_csv;
+mod import_csv_kept;
 mod isolation;
 mod limits;
-mod import_csv_kept;
 mod make_call;
 mod ports;
 mod postgres;

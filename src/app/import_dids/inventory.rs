@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::rejected::Place;
 use super::{ImportError, ImportReport, ImportSettings, Repeats, Stored, import_with};
-use crate::app::App;
+use crate::app::{App, join};
 use crate::domain::did::DidStatus;
 use crate::domain::did_csv::DidRow;
 use crate::domain::tenant::TenantId;
@@ -55,7 +55,8 @@ async fn keep(
     on_duplicate: OnDuplicate,
 ) -> Result<Stored, StoreError> {
     let _in_order = app.changes.lock().await;
-    let imported = app.store.import_dids(tenant, chunk, on_duplicate, Utc::now()).await?;
+    let levels = join::levels(app, tenant);
+    let imported = app.store.import_dids(tenant, chunk, on_duplicate, &levels, Utc::now()).await?;
     let mut index = app.index.lock();
     for state in &imported.states {
         index.upsert(state);

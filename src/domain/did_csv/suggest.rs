@@ -55,7 +55,9 @@ fn number(text: &str, region: Region) -> Option<String> {
         return Some("format the column as text in the spreadsheet and export it again".into());
     }
     let bare = text.split(['x', 'X', '#', ';', ',', '/', 'e']).next().unwrap_or(text);
-    if bare.len() < text.len() && let Ok(number) = E164::read(bare, region) {
+    if bare.len() < text.len()
+        && let Ok(number) = E164::read(bare, region)
+    {
         return Some(format!("a caller ID has no extension: write {number}"));
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();

@@ -91,11 +91,7 @@ fn every_bad_cell_is_named() {
 
     assert_eq!(
         row("404555"),
-        (
-            "number".into(),
-            "invalid_phone_number".into(),
-            "Invalid phone number: 404555".to_owned()
-        )
+        ("number".into(), "invalid_phone_number".into(), "Invalid phone number: 404555".to_owned())
     );
     assert_eq!(row("4045556789,ab").1, "invalid_area_code");
     assert_eq!(row("4045556789,,a@b").1, "invalid_trunk");
@@ -164,7 +160,8 @@ fn what_would_be_right_is_suggested() {
         let cells: Vec<&str> = row.split(delimiter).collect();
         let columns = Columns::read(header.split(delimiter), Region::US).unwrap();
         let cell = |place: usize| cells.get(place).copied().unwrap_or("");
-        let read = RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()));
+        let read =
+            RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()));
         assert_eq!(read.unwrap_err().suggestion.as_deref(), suggestion, "{row}");
     }
     assert!(suggested("number,metadata", "4045556789,[]").is_some());

@@ -40,8 +40,7 @@ pub fn push_row(out: &mut Vec<u8>, did: &Did) {
     push_cell(out, others(&did.metadata).as_bytes(), b',');
     let times = [did.last_used, Some(did.created_at), Some(did.updated_at)].map(time);
     let [last_used, created, updated] = times;
-    let _never_fails =
-        write!(out, ",{},{last_used},{created},{updated}\r\n", did.usage_count);
+    let _never_fails = write!(out, ",{},{last_used},{created},{updated}\r\n", did.usage_count);
 }
 
 /// Appends one cell, in quotes where it must be.
@@ -133,7 +132,9 @@ mod tests {
 
     #[test]
     fn no_cell_can_run_even_where_it_is_split_at_semicolons() {
-        for text in ["=1+1", "+1", "-1", "@x", "a;=1", "a; \"=1", "\t=1", "\u{ff1d}1", "'=1", "a\n=1"] {
+        for text in
+            ["=1+1", "+1", "-1", "@x", "a;=1", "a; \"=1", "\t=1", "\u{ff1d}1", "'=1", "a\n=1"]
+        {
             let metadata = json!({"notes": text, "other": text});
             let cells = cells_of(&did(metadata));
 
@@ -165,6 +166,7 @@ mod tests {
                 status: did.status,
                 max_usage: did.max_usage,
                 campaign: did.campaign,
+                head_start: 0,
                 metadata: did.metadata,
             };
             prop_assert_eq!(back, expected);
@@ -181,7 +183,11 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
-            any::<f64>().prop_map(|number| if number.is_finite() { json!(number) } else { json!(0.5) }),
+            any::<f64>().prop_map(|number| if number.is_finite() {
+                json!(number)
+            } else {
+                json!(0.5)
+            }),
             any_text().prop_map(Value::from),
         ];
         leaf.prop_recursive(3, 12, 3, |inner| {
@@ -208,6 +214,7 @@ mod tests {
             max_usage: Some(5),
             last_used: None,
             campaign: Some("c_1".parse().unwrap()),
+            head_start: 3,
             metadata,
             created_at: at,
             updated_at: at,

@@ -14,7 +14,7 @@ impl RotationIndex {
     pub fn refuse(&mut self, pick: &Pick, usage_count: Option<u32>) -> bool {
         if let Some(pool) = self.pools.get_mut(&pick.tenant) {
             pool.change(pick.did, |slot| {
-                slot.pending = slot.pending.saturating_sub(1);
+                slot.end_use();
                 slot.counted = slot.counted.max(usage_count.unwrap_or(0));
             });
         }

@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod head_start;
+
 #[test]
 fn the_least_used_comes_first_then_the_lowest_id() {
     let mut index = index(&[did(2), did(1), did(3)]);
@@ -183,7 +185,9 @@ impl Model {
                     && (want.campaign.is_none() || did.campaign == want.campaign)
                     && (area_code.is_none() || did.area_code == area_code)
             });
-            pickable.map(|(did, pending)| (did.usage_count + pending, did.id)).min()
+            pickable
+                .map(|(did, pending)| (did.usage_count + pending + did.head_start, did.id))
+                .min()
         };
         match want.area_code {
             None => of(None).map(|(_, id)| (id, Reason::LeastUsed)),
@@ -194,12 +198,21 @@ impl Model {
         }
     }
 
-    fn summary(&self) -> Summary {
-        let active = self.dids.values().filter(|(did, _)| did.status == DidStatus::Active);
+    fn lowest_level(&self, campaign: CampaignId) -> Option<u32> {
+        let (id, _) = self.front(&Want { campaign: Some(campaign), ..all() })?;
+        let (did, pending) = &self.dids[&id];
+        Some(did.usage_count + pending + did.head_start)
+    }
+
+    /// Of one campaign, or of all DIDs.
+    fn summary(&self, campaign: Option<CampaignId>) -> Summary {
+        let own = self.dids.values();
+        let own = own.filter(|(did, _)| campaign.is_none() || did.campaign == campaign);
+        let active = own.clone().filter(|(did, _)| did.status == DidStatus::Active);
         let spent = active.clone().filter(|(did, pending)| {
             did.max_usage.is_some_and(|max| did.usage_count + pending >= max)
         });
-        Summary { active: active.count(), spent: spent.count(), total: self.dids.len() }
+        Summary { active: active.count(), spent: spent.count(), total: own.count() }
     }
 }
 
@@ -218,8 +231,10 @@ fn play(dids: u8, steps: Vec<Step>) -> Result<(), TestCaseError> {
         model.dids.insert(state.id, (state, 0));
     }
     for step in steps {
+        let mut joined = None;
         match step {
             Step::Upsert(state) => {
+                joined = state.campaign.clone();
                 index.upsert(&state);
                 let pending = model.dids.get(&state.id).map_or(0, |(_, pending)| *pending);
                 model.dids.insert(state.id, (state, pending));
@@ -265,7 +280,14 @@ fn play(dids: u8, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
         }
-        prop_assert_eq!(index.summary(&tenant()), model.summary());
+        prop_assert_eq!(index.summary(&tenant()), model.summary(None));
+        for own in [0, 1].map(campaign) {
+            let summary = index.campaign_summary(&tenant(), &own);
+            prop_assert_eq!(summary, model.summary(Some(own.clone())));
+        }
+        if let Some(own) = joined {
+            prop_assert_eq!(index.lowest_level(&tenant(), &own), model.lowest_level(own));
+        }
     }
     Ok(())
 }
@@ -279,15 +301,18 @@ fn steps(dids: u8, count: usize) -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![4 => Just(DidStatus::Active), 1 => Just(DidStatus::Inactive)],
         0..6_u32,
         proptest::option::of(0..12_u32),
+        prop_oneof![2 => Just(0), 1 => 0..9_u32],
     );
-    let upsert = upsert.prop_map(|(n, code, pool, status, usage_count, max_usage)| DidState {
-        area_code: code.map(area),
-        campaign: pool.map(campaign),
-        status,
-        usage_count,
-        max_usage,
-        ..did(n)
-    });
+    let upsert =
+        upsert.prop_map(|(n, code, pool, status, usage_count, max_usage, head_start)| DidState {
+            area_code: code.map(area),
+            campaign: pool.map(campaign),
+            status,
+            usage_count,
+            max_usage,
+            head_start,
+            ..did(n)
+        });
     let want = (proptest::option::of(0..2_u8), proptest::option::of(200..204_u32));
     let want = want.prop_map(|(pool, code)| Want {
         campaign: pool.map(campaign),
@@ -348,6 +373,7 @@ fn did(n: u8) -> DidState {
         usage_count: 0,
         max_usage: None,
         campaign: None,
+        head_start: 0,
     }
 }
 

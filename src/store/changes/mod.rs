@@ -24,8 +24,9 @@ use crate::domain::did::DidId;
 use crate::domain::tenant::TenantId;
 
 /// The channel of each table whose changes are told.
-const CHANNELS: [&str; 1] = [DIDS];
+const CHANNELS: [&str; 2] = [DIDS, CAMPAIGNS];
 const DIDS: &str = "rotary_dids";
+const CAMPAIGNS: &str = "rotary_campaigns";
 
 /// How long the line may be silent before we ask whether it still is one.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -56,6 +57,8 @@ pub struct Heard {
     pub dids: BTreeSet<(TenantId, DidId)>,
     /// Many new DIDs, of any tenants, have ids between these.
     pub added: Vec<RangeInclusive<DidId>>,
+    /// Campaigns have changed, or are gone.
+    pub campaigns: bool,
     /// Anything may have changed, or is gone.
     pub everything: bool,
 }
@@ -115,6 +118,7 @@ impl Changes {
 
     fn take(&self, notification: &PgNotification, heard: &mut Heard) {
         match (notification.channel(), Message::read(notification.payload())) {
+            (CAMPAIGNS, _) => heard.campaigns = true,
             (DIDS, Some(Message::Dids(tenant, ids))) => {
                 heard.dids.extend(ids.into_iter().map(|id| (tenant.clone(), id)));
             }

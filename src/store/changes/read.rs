@@ -16,7 +16,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select d.id, d.tenant_id, d.number, d.area_code, d.trunk, d.status, d.usage_count, \
-             d.max_usage, d.campaign_id from ",
+             d.max_usage, d.campaign_id, d.head_start from ",
             $rest
         )
     };

@@ -44,20 +44,29 @@ pub struct Imported {
 const ATTEMPTS_MAX: u32 = 5;
 
 const POSTGRES: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
-     max_usage, campaign_id, metadata, created_at, updated_at) \
+     max_usage, campaign_id, metadata, created_at, updated_at, head_start) \
      select n.id, $1, n.number, n.area_code, n.trunk, n.status, n.max_usage, n.campaign_id, \
-     n.metadata::jsonb, $10, $10 \
+     n.metadata::jsonb, $10, $10, \
+     case when n.status = 'active' \
+         then coalesce(($11::jsonb ->> n.campaign_id)::bigint, 0) else 0 end \
      from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
      $8::text[], $9::text[]) \
      as n (id, number, area_code, trunk, status, max_usage, campaign_id, metadata) where true";
 const SQLITE: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
-     max_usage, campaign_id, metadata, created_at, updated_at) \
+     max_usage, campaign_id, metadata, created_at, updated_at, head_start) \
      select unhex(value ->> 0), $1, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-     value ->> 5, value ->> 6, value ->> 7, $3, $3 from json_each($2) where true";
+     value ->> 5, value ->> 6, value ->> 7, $3, $3, \
+     case when value ->> 4 = 'active' \
+         then coalesce($4 ->> ('$.\"' || (value ->> 6) || '\"'), 0) else 0 end \
+     from json_each($2) where true";
 
 /// Columns by place, as [`texts_of`] reads them.
 const RETURNING: &str = "returning id, tenant_id, number, area_code, trunk, status, usage_count, \
-     max_usage, campaign_id";
+     max_usage, campaign_id, head_start";
+
+/// The level at which a DID joins the campaign that `{campaign}` stands for.
+const LEVEL_ON_POSTGRES: &str = "coalesce(($11::jsonb ->> {campaign})::bigint, 0)";
+const LEVEL_ON_SQLITE: &str = "coalesce($4 ->> ('$.\"' || {campaign} || '\"'), 0)";
 
 /// The key of a row of `json_each`, and its value as JSON.
 macro_rules! key_and_json {
@@ -89,12 +98,14 @@ impl Store {
     /// Stores a chunk of an import: all of it or, on an error, nothing.
     ///
     /// Some thousand rows a chunk are as fast as more. Of two rows with the same number the first
-    /// counts.
+    /// counts. A DID that comes into a campaign's rotation by it starts at the level that `levels`
+    /// has for that campaign, or by its own count.
     pub async fn import_dids(
         &self,
         tenant: &TenantId,
         rows: Vec<DidRow>,
         on_duplicate: OnDuplicate,
+        levels: &BTreeMap<CampaignId, u32>,
         now: DateTime<Utc>,
     ) -> Result<Imported, StoreError> {
         let all = rows.len() as u64;
@@ -103,7 +114,7 @@ impl Store {
         let mut attempts = 0;
         let mut imported = loop {
             attempts += 1;
-            match self.import_parts(tenant, &parts, now).await {
+            match self.import_parts(tenant, &parts, levels, now).await {
                 Err(error) if is_contention(&error) && attempts < ATTEMPTS_MAX => {}
                 done => break done.during("import DIDs")?,
             }
@@ -116,16 +127,18 @@ impl Store {
         &self,
         tenant: &TenantId,
         parts: &Parts,
+        levels: &BTreeMap<CampaignId, u32>,
         now: DateTime<Utc>,
     ) -> Result<Imported, sqlx::Error> {
         let mut imported = Imported::default();
         let mut shared = Shared::default();
+        let levels = json!(levels).to_string();
         macro_rules! each_part {
-            ($transaction:expr, $insert:expr, $merged:expr, $bind:ident) => {{
+            ($transaction:expr, $insert:expr, $merged:expr, $level:expr, $bind:ident) => {{
                 let mut transaction = $transaction;
                 for (given, rows) in parts {
-                    let sql = AssertSqlSafe(statement($insert, *given, $merged));
-                    let query = $bind(sqlx::query(sql), tenant, rows, now);
+                    let sql = AssertSqlSafe(statement($insert, *given, $merged, $level));
+                    let query = $bind(sqlx::query(sql), tenant, rows, now).bind(levels.clone());
                     let written = query.fetch_all(&mut *transaction).await?;
                     let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     imported.states.reserve(written.len());
@@ -148,11 +161,13 @@ impl Store {
         }
         match &self.database {
             Database::Postgres { pool } => {
-                each_part!(pool.begin().await?, POSTGRES, MERGED_BY_POSTGRES, bind_postgres);
+                let (merged, level) = (MERGED_BY_POSTGRES, LEVEL_ON_POSTGRES);
+                each_part!(pool.begin().await?, POSTGRES, merged, level, bind_postgres);
             }
             Database::Sqlite { writer, .. } => {
                 let transaction = writer.begin_with("begin immediate").await?;
-                each_part!(transaction, SQLITE, MERGED_BY_SQLITE, bind_sqlite);
+                let (merged, level) = (MERGED_BY_SQLITE, LEVEL_ON_SQLITE);
+                each_part!(transaction, SQLITE, merged, level, bind_sqlite);
             }
         }
         Ok(imported)
@@ -178,7 +193,7 @@ fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
     parts
 }
 
-fn statement(insert: &str, given: Option<Given>, merged: &str) -> String {
+fn statement(insert: &str, given: Option<Given>, merged: &str, level: &str) -> String {
     let Some(given) = given else {
         return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING}");
     };
@@ -190,9 +205,28 @@ fn statement(insert: &str, given: Option<Given>, merged: &str) -> String {
         (given.campaign, "campaign_id = excluded.campaign_id, "),
     ];
     let set: String = columns.iter().filter(|column| column.0).map(|column| column.1).collect();
+    let head_start = head_start(given, level);
     format!(
-        "{insert} on conflict (tenant_id, number) do update set {set}metadata = {merged}, \
+        "{insert} on conflict (tenant_id, number) do update set {set}{head_start}metadata = {merged}, \
          updated_at = excluded.updated_at {RETURNING}"
+    )
+}
+
+/// A DID that comes into a rotation starts at its level; one that was in it stands where it stood.
+fn head_start(given: Given, level: &str) -> String {
+    if !(given.status || given.campaign) {
+        return String::new();
+    }
+    let now = |given: bool| if given { "excluded" } else { "asterisk_dids" };
+    let status = format!("{}.status", now(given.status));
+    let campaign = format!("{}.campaign_id", now(given.campaign));
+    let level = level.replace("{campaign}", &campaign);
+    format!(
+        "head_start = case when {status} <> 'active' then 0 \
+         when asterisk_dids.status = 'active' \
+             and asterisk_dids.campaign_id is not distinct from {campaign} then asterisk_dids.head_start \
+         when {level} > asterisk_dids.usage_count then {level} - asterisk_dids.usage_count \
+         else 0 end, "
     )
 }
 

@@ -65,8 +65,8 @@ pub enum DidSort {
 const READ_ONE: &str = "select * from asterisk_dids where tenant_id = $1 and id = $2";
 const READ_NUMBER: &str = "select * from asterisk_dids where tenant_id = $1 and number = $2";
 const INSERT: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
-     max_usage, campaign_id, metadata, created_at, updated_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+     max_usage, campaign_id, metadata, created_at, updated_at, head_start) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";
 
 /// `$2` to `$6` are the filter, `$7` the limit.
 const LIST: &str = "select * from asterisk_dids where tenant_id = $1 \
@@ -96,6 +96,7 @@ impl Store {
             .bind(new.campaign.as_ref().map(CampaignId::as_str))
             .bind(Json(&new.metadata))
             .bind(now)
+            .bind(i64::from(new.head_start))
             .execute(pool)
             .await
             .map(drop));
@@ -235,6 +236,7 @@ fn stored(tenant: &TenantId, new: &NewDid, now: DateTime<Utc>) -> Did {
         max_usage: new.max_usage,
         last_used: None,
         campaign: new.campaign.clone(),
+        head_start: new.head_start,
         metadata: new.metadata.clone(),
         created_at: now,
         updated_at: now,

@@ -1,5 +1,7 @@
 //! What a store on PostgreSQL is told.
 
+use std::collections::BTreeMap;
+
 use rotary::domain::did::DidId;
 use rotary::domain::did_csv::{DidRow, Given};
 use rotary::store::changes::{Changes, Heard};
@@ -26,7 +28,7 @@ async fn a_large_import_is_told_as_a_range_and_not_to_who_made_it() {
         (1..=2_500).map(|n| DidRow { did: new_did(n, None), given: Given::ALL }).collect();
     let range = rows[0].did.id..=rows[2_499].did.id;
 
-    own.import_dids(&tenant(), rows, OnDuplicate::Skip, now()).await.unwrap();
+    own.import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), now()).await.unwrap();
     let mark = own.insert_did(&tenant(), &new_did(9_999, None), now()).await.unwrap();
 
     let (mine, theirs) = (told(&mut mine).await, told(&mut theirs).await);

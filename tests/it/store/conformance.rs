@@ -1,12 +1,14 @@
 //! What both databases must do alike.
 
-use chrono::TimeDelta;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use rotary::domain::call::{CallId, CallStatus, Destination, Report};
 use rotary::domain::did::{Did, DidId, DidState, DidStatus, NewDid};
 use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::tenant::TenantId;
 use rotary::store::calls::CallFilter;
-use rotary::store::dids::{DidFilter, DidSort, InsertError, OnDuplicate};
+use rotary::store::dids::{DidFilter, DidSort, Imported, InsertError, OnDuplicate};
 use rotary::store::keys::{ApiKey, KeyHash, Role};
 use rotary::store::{ListError, Store};
 use serde_json::{Map, Value, json};
@@ -127,7 +129,7 @@ async fn an_import_keeps_what_is_there(store: &Store) {
     let fresh: Vec<DidId> = rows[1..3].iter().map(|row| row.id).collect();
     let rows = rows.into_iter().map(full_row).collect();
 
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Skip, now()).await.unwrap();
+    let imported = import(store, rows, OnDuplicate::Skip, now()).await;
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (2, 0, 2));
     let mut states: Vec<DidId> = imported.states.iter().map(|state| state.id).collect();
@@ -149,7 +151,7 @@ async fn an_import_updates_what_is_there(store: &Store) {
     let later = now() + TimeDelta::hours(1);
 
     let rows = [row.clone(), new_did(1, None)].into_iter().map(full_row).collect();
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, later).await.unwrap();
+    let imported = import(store, rows, OnDuplicate::Update, later).await;
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 1, 0));
     let now_there = store.did(&tenant(), there[0].id).await.unwrap().unwrap();
@@ -178,7 +180,7 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
         DidRow { did: only_status, given: Given { status: true, ..NOTHING } },
         DidRow { did: new_did(2, None), given: NOTHING },
     ];
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, now()).await.unwrap();
+    let imported = import(store, rows, OnDuplicate::Update, now()).await;
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 2, 0));
     let first = store.did(&tenant(), there.id).await.unwrap().unwrap();
@@ -194,6 +196,15 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
 
 const NOTHING: Given =
     Given { area_code: false, trunk: false, status: false, max_usage: false, campaign: false };
+
+async fn import(
+    store: &Store,
+    rows: Vec<DidRow>,
+    on_duplicate: OnDuplicate,
+    at: DateTime<Utc>,
+) -> Imported {
+    store.import_dids(&tenant(), rows, on_duplicate, &BTreeMap::new(), at).await.unwrap()
+}
 
 fn full_row(did: NewDid) -> DidRow {
     DidRow { did, given: Given::ALL }

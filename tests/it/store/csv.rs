@@ -70,6 +70,7 @@ fn app(store: &Store) -> App {
         ledger: ledger(store.clone(), writer(), LedgerSettings::default()).0,
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
+        campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         imports: Default::default(),

@@ -1,6 +1,7 @@
 //! The store, from outside: the same stories on both databases, and what happens when one dies.
 
 mod audit_log;
+mod campaigns;
 mod changes;
 mod chaos;
 mod conformance;
@@ -134,6 +135,7 @@ pub(super) fn new_did(n: u64, max_usage: Option<u32>) -> NewDid {
         status: DidStatus::Active,
         max_usage,
         campaign: None,
+        head_start: 0,
         metadata: serde_json::Map::new(),
     }
 }

@@ -83,6 +83,7 @@ async fn app(url: &str) -> App {
         store,
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
+        campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         settings: Arc::default(),

@@ -11,6 +11,7 @@ mod measure;
 #[path = "../../../../tests/it/postgres.rs"]
 mod postgres;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -167,7 +168,7 @@ async fn fill(store: &Store, count: u64) -> Arc<Vec<DidState>> {
     for chunk in 0..count / 5_000 {
         let rows = (chunk * 5_000..(chunk + 1) * 5_000).map(new_did).collect();
         let imported = store
-            .import_dids(&tenant(), rows, OnDuplicate::Skip, Utc::now())
+            .import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), Utc::now())
             .await
             .expect("an import");
         states.extend(imported.states);
@@ -188,6 +189,7 @@ fn new_did(n: u64) -> DidRow {
         status: DidStatus::Active,
         max_usage: None,
         campaign: None,
+        head_start: 0,
         metadata: serde_json::Map::new(),
     };
     DidRow { did, given: Given::ALL }
