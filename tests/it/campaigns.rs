@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use rotary::app::campaigns;
+use rotary::app::warm_up::warm_up;
+use rotary::app::{campaigns, join};
 use rotary::domain::audit::Origin;
 use rotary::domain::campaign::{Campaign, CampaignChange, Join, Rules};
-use rotary::domain::did::DidId;
+use rotary::domain::did::{DidId, DidState, DidStatus, TrunkName};
 use rotary::domain::tenant::{CampaignId, TenantId};
 use rotary::store::audit_log::AuditFilter;
-use rotary::store::ledger::Use;
+use rotary::store::ledger::{Use, WriterId};
 use serde_json::{Value, json};
 
 use crate::command_line::rotary;
@@ -224,6 +225,52 @@ async fn imported_dids_start_level_whether_they_are_new_or_come_back() {
 }
 
 #[tokio::test]
+async fn a_did_that_is_changed_keeps_its_place_or_joins_anew() {
+    let house = House::open().await;
+    let app = &house.running.app;
+    for (id, join) in [("c_low", "lowest"), ("c_high", "lowest"), ("c_count", "count")] {
+        house.ask(Ask::post(CAMPAIGNS, &json!({"id": id, "join": join}))).await;
+    }
+    for (number, campaign, uses) in [
+        ("+14045550001", "c_low", 5),
+        ("+14045550002", "c_high", 50),
+        ("+14045550003", "c_count", 50),
+    ] {
+        let did = add(&house, number, campaign).await;
+        use_often(&house, did, uses).await;
+    }
+    let did = |status: DidStatus, campaign: Option<&str>| DidState {
+        id: DidId(uuid::Uuid::nil()),
+        tenant: TenantId::default_tenant(),
+        number: "+14045550009".parse().unwrap(),
+        area_code: None,
+        trunk: TrunkName::pjsip(),
+        status,
+        usage_count: 10,
+        max_usage: None,
+        campaign: campaign.map(|id| id.parse().unwrap()),
+        head_start: 7,
+    };
+    use DidStatus::{Active, Inactive};
+
+    for (before, after, head_start) in [
+        (did(Active, Some("c_high")), did(Active, Some("c_high")), 7),
+        (did(Inactive, Some("c_high")), did(Active, Some("c_high")), 40),
+        (did(Active, Some("c_low")), did(Active, Some("c_high")), 40),
+        (did(Active, Some("c_high")), did(Active, Some("c_low")), 0),
+        (did(Active, Some("c_high")), did(Active, Some("c_count")), 0),
+        (did(Active, Some("c_high")), did(Active, Some("c_unheard_of")), 0),
+        (did(Active, Some("c_high")), did(Active, None), 0),
+        (did(Active, None), did(Active, None), 7),
+        (did(Active, Some("c_high")), did(Inactive, Some("c_high")), 0),
+    ] {
+        let decided = join::head_start(app, &before, &after);
+
+        assert_eq!(decided, head_start, "{before:?} to {after:?}");
+    }
+}
+
+#[tokio::test]
 async fn local_presence_prefers_the_callees_area_code_and_an_area_code_asked_for_wins() {
     let (house, _asterisk) = House::open_with_asterisk().await;
     house.ask(Ask::post(CAMPAIGNS, &json!({"id": "c_abc", "localPresence": true}))).await;
@@ -250,7 +297,7 @@ async fn local_presence_prefers_the_callees_area_code_and_an_area_code_asked_for
 }
 
 #[tokio::test]
-async fn what_another_daemon_says_of_a_campaign_is_in_force_once_it_is_read_again() {
+async fn what_the_store_says_of_a_campaign_is_in_force_after_a_start_and_once_it_is_read_again() {
     let house = House::open().await;
     let app = &house.running.app;
     let (tenant, id): (TenantId, CampaignId) =
@@ -269,7 +316,7 @@ async fn what_another_daemon_says_of_a_campaign_is_in_force_once_it_is_read_agai
 
     app.store.insert_campaign(&campaign, &Origin::rotary()).await.unwrap();
     assert_eq!(app.campaigns.rules(&tenant, &id), Rules::default());
-    campaigns::load(app).await.unwrap();
+    warm_up(app, WriterId(uuid::Uuid::now_v7())).await.unwrap();
     assert_eq!(app.campaigns.rules(&tenant, &id), lowest);
 
     let change = CampaignChange { join: Some(Join::Count), ..CampaignChange::default() };
