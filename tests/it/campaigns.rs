@@ -322,7 +322,7 @@ async fn what_the_store_says_of_a_campaign_is_in_force_after_a_start_and_once_it
     let change = CampaignChange { join: Some(Join::Count), ..CampaignChange::default() };
     let origin = Origin::rotary();
     app.store.change_campaign(&tenant, &id, &change, &origin, now).await.unwrap();
-    campaigns::reread(app, &tenant, &id).await.unwrap();
+    campaigns::load(app).await.unwrap();
     assert_eq!(app.campaigns.rules(&tenant, &id), Rules::default());
 }
 

@@ -128,3 +128,22 @@ async fn an_import_through_one_daemon_can_be_picked_through_the_other() {
     let call = second.ask(Ask::post("/api/calls", &json!({"to": "+14155550123"}))).await;
     assert_eq!(call.status, 202, "{call:?}");
 }
+
+#[tokio::test]
+async fn a_campaign_changed_through_one_daemon_is_picked_from_by_its_rules_on_the_other() {
+    let postgres = Postgres::new(Fsync::Off);
+    let (first, second) = (House::open_on(&postgres).await, House::open_on(&postgres).await);
+    let rules = || {
+        let campaign = "c_abc".parse().unwrap();
+        second.running.app.campaigns.rules(&TenantId::default_tenant(), &campaign)
+    };
+    assert!(!rules().local_presence);
+
+    let campaign = Ask::post("/api/campaigns", &json!({"id": "c_abc", "localPresence": true}));
+    assert_eq!(first.ask(campaign).await.status, 201);
+
+    wait::until("the campaign's rules on the other daemon", async || {
+        rules().local_presence.then_some(())
+    })
+    .await;
+}
