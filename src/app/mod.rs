@@ -6,6 +6,7 @@ pub mod follow_calls;
 pub mod import_dids;
 pub mod make_call;
 pub mod manage_dids;
+pub mod manage_tenants;
 pub mod pick_did;
 pub mod status;
 pub mod warm_up;

@@ -43,7 +43,7 @@ pub struct Entry {
     pub actor: String,
     /// What was done, such as `did.updated`.
     pub action: String,
-    /// To what kind of thing: `did`, `tenant`, `campaign` or `key`.
+    /// To what kind of thing: `did`, `import`, `tenant`, `campaign` or `key`.
     pub subject_type: String,
     /// To which.
     pub subject_id: String,

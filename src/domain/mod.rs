@@ -6,6 +6,7 @@ mod as_text;
 pub mod audit;
 pub mod call;
 pub mod did;
+pub mod did_change;
 pub mod did_csv;
 pub mod json;
 pub mod number;

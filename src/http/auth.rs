@@ -2,7 +2,7 @@
 //!
 //! On TCP a caller shows a key; on the control socket the peer is an administrator. A handler says
 //! what it needs by the type it asks for ([`MayRead`], [`MayCall`], [`MayChange`],
-//! [`MayAdminister`]) and gets the tenant from there and nowhere else.
+//! [`MayAudit`], [`MayAdminister`]) and gets the tenant from there and nowhere else.
 
 use std::net::SocketAddr;
 
@@ -80,6 +80,8 @@ rights! {
     MayCall: Admin, Operator, Journey;
     /// May change a tenant's DIDs.
     MayChange: Admin, Operator;
+    /// May look at who did what.
+    MayAudit: Admin, Operator;
     /// May do what concerns all tenants.
     MayAdminister: Admin;
 }
@@ -135,7 +137,8 @@ fn admin_for(wanted: Option<TenantId>, origin: Origin) -> Caller {
     Caller { tenant, role: Role::Admin, origin }
 }
 
-fn wanted_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
+/// The tenant that a request's header names.
+pub(super) fn wanted_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
     let Some(given) = headers.get(X_TENANT_ID) else { return Ok(None) };
     let text = given.to_str().map_err(|_| Problem::invalid("X-Tenant-Id", "is not ASCII"))?;
     text.parse().map(Some).map_err(|why| Problem::invalid("X-Tenant-Id", why))

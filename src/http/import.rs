@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::app::import_dids::{
     ImportError, ImportFailure, ImportReport, ImportSettings, import_dids,
 };
+use crate::app::manage_tenants::know;
 use crate::domain::number::Region;
 use crate::store::StoreError;
 use crate::store::dids::OnDuplicate;
@@ -58,6 +59,9 @@ pub(super) async fn import(
         Some(_) => return Err(Problem::invalid("onDuplicate", "must be skip or update")),
     };
     query.finish()?;
+    if !settings.dry_run {
+        know(&app, &caller.tenant, &caller.origin).await?;
+    }
 
     let (sender, source) = pieces();
     let operation = app.clone();

@@ -94,12 +94,14 @@ codes! {
     RouteNotFound        NOT_FOUND              "route_not_found"        "No such path";
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
+    TenantNotFound       NOT_FOUND              "tenant_not_found"       "No such tenant";
     KeyNotFound          NOT_FOUND              "key_not_found"          "No such key";
     MethodNotAllowed     METHOD_NOT_ALLOWED     "method_not_allowed"     "The path does not take this method";
     BodyTimeout          REQUEST_TIMEOUT        "body_timeout"           "The body came too slowly";
     NoAvailableDid       CONFLICT               "no_available_did"       "No DID can be shown";
     DidNotPickable       CONFLICT               "did_not_pickable"       "This DID cannot be shown now";
     DidExists            CONFLICT               "did_exists"             "The DID is already there";
+    TenantExists         CONFLICT               "tenant_exists"          "The tenant is already there";
     IdempotencyConflict  CONFLICT               "idempotency_conflict"   "The idempotency key is taken";
     BodyTooLarge         PAYLOAD_TOO_LARGE      "body_too_large"         "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not taken here";

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{During, ListError, Page, Store, StoreError, on, together};
 use crate::domain::audit::Entry;
+use crate::domain::did::DidId;
 use crate::domain::tenant::{InvalidId, TenantId};
 use crate::store::error::Unreadable;
 
@@ -15,7 +16,9 @@ use crate::store::error::Unreadable;
 pub struct AuditFilter {
     /// Of this tenant alone; none is every tenant's and what belongs to none.
     pub tenant: Option<TenantId>,
-    /// About a thing of this kind: `did`, `tenant`, `campaign` or `key`.
+    /// About this DID, the import that brought it in included.
+    pub did: Option<DidId>,
+    /// About a thing of this kind: `did`, `import`, `tenant`, `campaign` or `key`.
     pub subject_type: Option<String>,
     /// About this thing.
     pub subject_id: Option<String>,
@@ -29,13 +32,31 @@ pub(in crate::store) const INSERT: &str = "insert into audit_log (id, at, tenant
      subject_id, before, after, address, request_id) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-/// `$1` to `$5` are the filter, `$6` the cursor, `$7` the limit.
-const LIST: &str = "select * from audit_log \
-     where (cast($1 as text) is null or tenant_id = $1) \
-     and (cast($2 as text) is null or subject_type = $2) \
-     and (cast($3 as text) is null or subject_id = $3) \
-     and (cast($4 as text) is null or action = $4) \
-     and ($5 is null or at >= $5) and ($6 is null or id < $6) order by id desc limit $7";
+/// `$1` to `$5` are the filter, `$6` the cursor, `$7` the limit; `about` may name `$8` and on.
+macro_rules! list {
+    ($about:literal) => {
+        concat!(
+            "select * from audit_log where (cast($1 as text) is null or tenant_id = $1) \
+             and (cast($2 as text) is null or subject_type = $2) \
+             and (cast($3 as text) is null or subject_id = $3) \
+             and (cast($4 as text) is null or action = $4) \
+             and ($5 is null or at >= $5) and ($6 is null or id < $6) ",
+            $about,
+            " order by id desc limit $7"
+        )
+    };
+}
+const LIST: &str = list!("");
+/// A DID has the time of the chunk that brought it in.
+const LIST_OF_DID: &str = list!(
+    "and (subject_type = 'did' and subject_id = $8 \
+     or subject_type = 'import' and tenant_id = $9 and at = $10)"
+);
+
+const CREATED: &str = "select tenant_id, created_at from asterisk_dids where id = $1";
+/// Of a DID that is gone its last line has it all.
+const DELETED: &str = "select tenant_id, before from audit_log where subject_type = 'did' \
+     and subject_id = $1 and action = 'did.deleted'";
 
 /// Writes a line on the connection (`db` of [`together!`]) that does what it tells of.
 macro_rules! tell {
@@ -75,20 +96,56 @@ impl Store {
     ) -> Result<Page<Entry>, ListError> {
         let read = |text: &str| text.parse().map_err(|_| ListError::Cursor(text.to_owned()));
         let before: Option<Uuid> = cursor.map(read).transpose()?;
-        let rows: Vec<EntryRow> = on!(self.reads(), pool => sqlx::query_as(LIST)
+        let born = match filter.did {
+            Some(did) => self.birth_of(did).await?,
+            None => None,
+        };
+        let sql = if filter.did.is_some() { LIST_OF_DID } else { LIST };
+        let rows: Vec<EntryRow> = on!(self.reads(), pool => {
+            let query = sqlx::query_as(sql)
             .bind(filter.tenant.as_ref().map(TenantId::as_str))
             .bind(filter.subject_type.as_deref())
             .bind(filter.subject_id.as_deref())
             .bind(filter.action.as_deref())
             .bind(filter.since)
             .bind(before)
-            .bind(i64::from(limit) + 1)
-            .fetch_all(pool)
-            .await)
+            .bind(i64::from(limit) + 1);
+            match filter.did {
+                None => query.fetch_all(pool).await,
+                Some(did) => {
+                    let query = query.bind(did.to_string());
+                    let query = query.bind(born.as_ref().map(|(tenant, _)| tenant.clone()));
+                    query.bind(born.map(|(_, at)| at)).fetch_all(pool).await
+                }
+            }
+        })
         .during("list the audit log")?;
         let entries: Result<Vec<_>, _> = rows.into_iter().map(Entry::try_from).collect();
         let entries = entries.during("list the audit log")?;
         Ok(Page::of(entries, limit as usize, |last| last.id.to_string()))
+    }
+
+    /// Whose a DID is or was, and when it was stored first.
+    async fn birth_of(&self, did: DidId) -> Result<Option<(String, DateTime<Utc>)>, StoreError> {
+        let there: Option<(String, DateTime<Utc>)> =
+            on!(self.reads(), pool => sqlx::query_as(CREATED)
+                .bind(did.0)
+                .fetch_optional(pool)
+                .await)
+            .during("look for the DID")?;
+        if there.is_some() {
+            return Ok(there);
+        }
+        let gone: Option<(String, Option<Json<Value>>)> =
+            on!(self.reads(), pool => sqlx::query_as(DELETED)
+                .bind(did.to_string())
+                .fetch_optional(pool)
+                .await)
+            .during("look for the DID")?;
+        Ok(gone.and_then(|(tenant, before)| {
+            let at = before?.0.get("createdAt")?.as_str()?.parse().ok()?;
+            Some((tenant, at))
+        }))
     }
 }
 

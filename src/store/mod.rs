@@ -12,6 +12,7 @@ mod error;
 pub mod keys;
 pub mod ledger;
 mod open;
+pub mod tenants;
 
 use std::time::Duration;
 

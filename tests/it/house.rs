@@ -147,6 +147,10 @@ impl Ask {
         Self::new(Method::DELETE, path, "", Body::empty())
     }
 
+    pub(crate) fn put(path: &str, json: &Value) -> Self {
+        Self::new(Method::PUT, path, "application/json", json.to_string().into())
+    }
+
     pub(crate) fn post(path: &str, json: &Value) -> Self {
         Self::new(Method::POST, path, "application/json", json.to_string().into())
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod change_dids;
 mod command_line;
 mod containers;
 mod demo;
@@ -21,5 +22,6 @@ mod real_asterisk;
 mod rotary;
 mod simulator;
 mod store;
+mod tenants;
 mod two_daemons;
 mod wait;

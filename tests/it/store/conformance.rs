@@ -1,6 +1,7 @@
 //! What both databases must do alike.
 
 use chrono::TimeDelta;
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{CallId, CallStatus, Destination, Report};
 use rotary::domain::did::{Did, DidId, DidState, DidStatus, NewDid};
 use rotary::domain::did_csv::{DidRow, Given};
@@ -38,7 +39,7 @@ async fn a_did_comes_back_as_it_was_stored(store: &Store) {
     new.metadata.insert("notes".into(), "Main, \"quoted\" 📞".into());
     new.campaign = Some("c_abc".parse().unwrap());
 
-    let stored = store.insert_did(&tenant(), &new, now()).await.unwrap();
+    let stored = store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap();
 
     assert_eq!(store.did(&tenant(), new.id).await.unwrap().as_ref(), Some(&stored));
     assert_eq!(store.did_by_number(&tenant(), new.number).await.unwrap(), Some(stored));
@@ -47,12 +48,12 @@ async fn a_did_comes_back_as_it_was_stored(store: &Store) {
 
 async fn a_number_is_stored_once_per_tenant(store: &Store) {
     let other: TenantId = "t_2".parse().unwrap();
-    store.insert_did(&tenant(), &new_did(1, None), now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, None), &Origin::rotary(), now()).await.unwrap();
 
-    let again = store.insert_did(&tenant(), &new_did(1, None), now()).await;
+    let again = store.insert_did(&tenant(), &new_did(1, None), &Origin::rotary(), now()).await;
 
     assert!(matches!(again, Err(InsertError::Exists)));
-    store.insert_did(&other, &new_did(1, None), now()).await.unwrap();
+    store.insert_did(&other, &new_did(1, None), &Origin::rotary(), now()).await.unwrap();
 }
 
 async fn a_tenant_sees_only_its_own(store: &Store) {
@@ -105,7 +106,7 @@ async fn a_list_gives_only_what_was_asked_for(store: &Store) {
     odd.area_code = Some("020".parse().unwrap());
     odd.trunk = "carrier-1".parse().unwrap();
     odd.campaign = Some("c_9".parse().unwrap());
-    store.insert_did(&tenant(), &odd, now()).await.unwrap();
+    store.insert_did(&tenant(), &odd, &Origin::rotary(), now()).await.unwrap();
     let any = DidFilter::default;
 
     for filter in [
@@ -164,8 +165,8 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
     there.trunk = "carrier".parse().unwrap();
     there.campaign = Some("c_1".parse().unwrap());
     there.metadata = object(json!({"notes": "main", "kept": [1, null], "deep": {"a": 1}}));
-    let there = store.insert_did(&tenant(), &there, now()).await.unwrap();
-    store.insert_did(&tenant(), &new_did(1, Some(5)), now()).await.unwrap();
+    let there = store.insert_did(&tenant(), &there, &Origin::rotary(), now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, Some(5)), &Origin::rotary(), now()).await.unwrap();
     let mut only_limit = new_did(0, Some(7));
     only_limit.area_code = Some("212".parse().unwrap());
     only_limit.metadata = object(json!({"notes": null, "deep": {"b": true}, "new": "\"x\""}));
@@ -205,7 +206,7 @@ fn object(value: Value) -> Map<String, Value> {
 async fn all_dids_are_loaded_in_order(store: &Store) {
     let other: TenantId = "a_first".parse().unwrap();
     let mut dids = insert(store, 5, Some(3)).await;
-    dids.push(store.insert_did(&other, &new_did(9, None), now()).await.unwrap());
+    dids.push(store.insert_did(&other, &new_did(9, None), &Origin::rotary(), now()).await.unwrap());
 
     let mut loaded = Vec::new();
     let count = store.load_dids(|state| loaded.push(state)).await.unwrap();
@@ -312,17 +313,17 @@ async fn a_revoked_key_opens_nothing(store: &Store) {
         revoked_at: None,
     };
     let admin = ApiKey { id: Uuid::now_v7(), tenant: None, role: Role::Admin, ..key.clone() };
-    store.create_key(&key, &[1; 32]).await.unwrap();
-    store.create_key(&admin, &[2; 32]).await.unwrap();
+    store.create_key(&key, &[1; 32], &Origin::rotary()).await.unwrap();
+    store.create_key(&admin, &[2; 32], &Origin::rotary()).await.unwrap();
 
     assert_eq!(store.find_key(&[1; 32]).await.unwrap(), Some(key.clone()));
     assert_eq!(store.find_key(&[3; 32]).await.unwrap(), None);
     assert_eq!(store.list_keys(None).await.unwrap(), [key.clone(), admin]);
     assert_eq!(store.list_keys(Some(&tenant())).await.unwrap(), std::slice::from_ref(&key));
 
-    assert!(store.revoke_key(key.id, now()).await.unwrap());
+    assert!(store.revoke_key(key.id, &Origin::rotary(), now()).await.unwrap());
 
     assert_eq!(store.find_key(&[1; 32]).await.unwrap(), None);
-    assert!(!store.revoke_key(key.id, now()).await.unwrap());
+    assert!(!store.revoke_key(key.id, &Origin::rotary(), now()).await.unwrap());
     assert_eq!(store.list_keys(Some(&tenant())).await.unwrap()[0].revoked_at, Some(now()));
 }

@@ -1,6 +1,7 @@
 //! The store, from outside: the same stories on both databases, and what happens when one dies.
 
 mod audit_log;
+mod changes;
 mod chaos;
 mod conformance;
 mod csv;
@@ -11,6 +12,7 @@ mod open;
 use std::ops::Deref;
 
 use chrono::{DateTime, Utc};
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
 use rotary::domain::number::E164;
@@ -140,7 +142,12 @@ pub(super) fn new_did(n: u64, max_usage: Option<u32>) -> NewDid {
 pub(super) async fn insert(store: &Store, count: u64, max_usage: Option<u32>) -> Vec<Did> {
     let mut dids = Vec::new();
     for n in 0..count {
-        dids.push(store.insert_did(&tenant(), &new_did(n, max_usage), now()).await.unwrap());
+        dids.push(
+            store
+                .insert_did(&tenant(), &new_did(n, max_usage), &Origin::rotary(), now())
+                .await
+                .unwrap(),
+        );
     }
     dids
 }
