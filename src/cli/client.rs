@@ -142,6 +142,11 @@ impl Ask {
         Self::new(Method::POST, path.into(), body).header(CONTENT_TYPE.as_str(), "application/json")
     }
 
+    /// Sends JSON in place of what is there.
+    pub fn put(path: impl Into<String>, json: &Value) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, json) }
+    }
+
     /// Sends a stream of this type, for as long as it takes.
     pub fn stream(path: impl Into<String>, kind: &str, body: Body) -> Self {
         Self::new(Method::POST, path.into(), body).header(CONTENT_TYPE.as_str(), kind).patiently()

@@ -1,8 +1,9 @@
-//! `rotary dids`: bring in, list and add the numbers that may be shown.
+//! `rotary dids`: bring in, list, add and change the numbers that may be shown.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::change_dids::{OneArgs, SetArgs, remove, set, show};
 use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::import::{ImportArgs, import};
@@ -23,6 +24,12 @@ pub(super) enum Command {
     Next(NextArgs),
     /// Add one DID
     Add(AddArgs),
+    /// Change one DID
+    Set(SetArgs),
+    /// Delete one DID; its calls stay
+    Remove(OneArgs),
+    /// Show one DID
+    Show(OneArgs),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +105,9 @@ pub(super) async fn run(
         Command::List(args) => list(args, client, output).await,
         Command::Next(args) => next(args, client, output).await,
         Command::Add(args) => add(args, client, output).await,
+        Command::Set(args) => set(args, client, output).await,
+        Command::Remove(args) => remove(args, client, output).await,
+        Command::Show(args) => show(args, client, output).await,
     }
 }
 
@@ -149,7 +159,8 @@ async fn add(args: AddArgs, client: &Client, output: &mut Output<'_>) -> Result<
     Ok(())
 }
 
-fn print(did: &DidView, output: &mut Output<'_>) -> Result<(), Failure> {
+/// Prints what matters of a DID.
+pub(super) fn print(did: &DidView, output: &mut Output<'_>) -> Result<(), Failure> {
     Ok(output.pairs([
         ("number", did.number.to_string()),
         ("status", did.status.to_string()),

@@ -5,6 +5,7 @@
 mod bad_luck;
 mod change_dids;
 mod command_line;
+mod command_line_inventory;
 mod containers;
 mod demo;
 mod end_to_end;
