@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
-use super::auth::MayChange;
+use super::auth::{Caller, MayChange};
 use super::problem::{Code, Problem};
 use super::request::{QueryString, media_type, too_large};
 use crate::app::App;
@@ -66,8 +66,9 @@ pub(super) async fn import(
     let (sender, source) = pieces();
     let operation = app.clone();
     let importing = app.to_the_end(async move {
-        let tenant = caller.tenant;
-        let result = import_dids(&operation, &tenant, source, settings, on_duplicate).await;
+        let Caller { tenant, origin, .. } = caller;
+        let result =
+            import_dids(&operation, &tenant, source, settings, on_duplicate, &origin).await;
         // The asker may be gone by now; the log is told in any case.
         match &result {
             Ok(report) => info!(%tenant, rows = report.rows(), "imported a file of DIDs"),

@@ -1,11 +1,14 @@
 //! The table `audit_log`: written in the transaction of what it tells, read page by page.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::types::Json;
+use sqlx::{PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use super::{During, ListError, Page, Store, StoreError, on, together};
+use super::{
+    During, ListError, Page, Store, StoreError, id_text, on, stored_time, time_text, together,
+};
 use crate::domain::audit::Entry;
 use crate::domain::did::DidId;
 use crate::domain::tenant::{InvalidId, TenantId};
@@ -57,6 +60,75 @@ const CREATED: &str = "select tenant_id, created_at from asterisk_dids where id 
 /// Of a DID that is gone its last line has it all.
 const DELETED: &str = "select tenant_id, before from audit_log where subject_type = 'did' \
      and subject_id = $1 and action = 'did.deleted'";
+
+const INSERT_ALL_POSTGRES: &str = "insert into audit_log (id, at, tenant_id, actor, action, \
+     subject_type, subject_id, before, after, address, request_id) \
+     select id, at, tenant_id, actor, action, subject_type, subject_id, before::json, after::json, \
+     address, request_id from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], \
+     $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) \
+     as n (id, at, tenant_id, actor, action, subject_type, subject_id, before, after, address, \
+     request_id)";
+const INSERT_ALL_SQLITE: &str = "insert into audit_log (id, at, tenant_id, actor, action, \
+     subject_type, subject_id, before, after, address, request_id) \
+     select unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+     value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 from json_each($1)";
+
+/// Writes many lines in one statement.
+pub(in crate::store) async fn tell_postgres(
+    db: &mut PgConnection,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    macro_rules! each {
+        ($entry:ident => $value:expr) => {
+            entries.iter().map(|$entry| $value).collect::<Vec<_>>()
+        };
+    }
+    if entries.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(INSERT_ALL_POSTGRES)
+        .bind(each!(entry => entry.id))
+        .bind(each!(entry => stored_time(entry.at)))
+        .bind(each!(entry => entry.tenant.as_ref().map(TenantId::as_str)))
+        .bind(each!(entry => entry.actor.as_str()))
+        .bind(each!(entry => entry.action.as_str()))
+        .bind(each!(entry => entry.subject_type.as_str()))
+        .bind(each!(entry => entry.subject_id.as_str()))
+        .bind(each!(entry => entry.before.as_ref().map(Value::to_string)))
+        .bind(each!(entry => entry.after.as_ref().map(Value::to_string)))
+        .bind(each!(entry => entry.address.as_str()))
+        .bind(each!(entry => entry.request_id.as_str()))
+        .execute(db)
+        .await
+        .map(drop)
+}
+
+/// The same on SQLite.
+pub(in crate::store) async fn tell_sqlite(
+    db: &mut SqliteConnection,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows = entries.iter().map(|entry| {
+        json!([
+            id_text(entry.id),
+            time_text(stored_time(entry.at)),
+            entry.tenant,
+            entry.actor,
+            entry.action,
+            entry.subject_type,
+            entry.subject_id,
+            entry.before.as_ref().map(Value::to_string),
+            entry.after.as_ref().map(Value::to_string),
+            entry.address,
+            entry.request_id,
+        ])
+    });
+    let rows = Value::Array(rows.collect()).to_string();
+    sqlx::query(INSERT_ALL_SQLITE).bind(rows).execute(db).await.map(drop)
+}
 
 /// Writes a line on the connection (`db` of [`together!`]) that does what it tells of.
 macro_rules! tell {

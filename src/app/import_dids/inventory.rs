@@ -5,14 +5,16 @@ use std::io;
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::Stream;
+use uuid::Uuid;
 
 use super::{ImportError, ImportReport, ImportSettings, Repeats, Stored, import_with};
 use crate::app::App;
+use crate::domain::audit::Origin;
 use crate::domain::did::DidStatus;
 use crate::domain::did_csv::DidRow;
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
-use crate::store::dids::OnDuplicate;
+use crate::store::dids::{Importer, OnDuplicate};
 
 /// Imports a CSV into the tenant's inventory; what is active can be picked as soon as its chunk is in.
 ///
@@ -27,11 +29,13 @@ pub async fn import_dids(
     source: impl Stream<Item = io::Result<Bytes>>,
     settings: ImportSettings,
     on_duplicate: OnDuplicate,
+    origin: &Origin,
 ) -> Result<ImportReport, ImportError<StoreError>> {
+    let importer = &Importer { import: Uuid::now_v7(), origin: origin.clone() };
     let sink = |chunk: Vec<DidRow>| async move {
         match settings.dry_run {
             true => look(app, tenant, &chunk, on_duplicate).await,
-            false => keep(app, tenant, chunk, on_duplicate).await,
+            false => keep(app, tenant, chunk, on_duplicate, importer).await,
         }
     };
     let repeats = match (settings.dry_run, on_duplicate) {
@@ -46,9 +50,10 @@ async fn keep(
     tenant: &TenantId,
     chunk: Vec<DidRow>,
     on_duplicate: OnDuplicate,
+    importer: &Importer,
 ) -> Result<Stored, StoreError> {
     let _in_order = app.changes.lock().await;
-    let imported = app.store.import_dids(tenant, chunk, on_duplicate, Utc::now()).await?;
+    let imported = app.store.import_dids(tenant, chunk, on_duplicate, importer, Utc::now()).await?;
     let mut index = app.index.lock();
     for state in &imported.states {
         index.upsert(state);

@@ -5,6 +5,7 @@
 mod change;
 mod held;
 mod import;
+mod import_told;
 mod load;
 mod row;
 
@@ -26,6 +27,7 @@ pub(in crate::store) use self::row::saturate;
 
 pub use self::change::{ChangeError, Changed};
 pub use self::import::{Imported, OnDuplicate};
+pub use self::import_told::Importer;
 
 /// Why a DID was not stored.
 #[derive(Debug, thiserror::Error)]

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    call_from, insert, new_did, now, number, on_both, run_ledger, tenant, use_of, use_with_call,
-    writer,
+    call_from, importer, insert, new_did, now, number, on_both, run_ledger, tenant, use_of,
+    use_with_call, writer,
 };
 
 on_both!(
@@ -127,7 +127,8 @@ async fn an_import_keeps_what_is_there(store: &Store) {
     let fresh: Vec<DidId> = rows[1..3].iter().map(|row| row.id).collect();
     let rows = rows.into_iter().map(full_row).collect();
 
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Skip, now()).await.unwrap();
+    let imported =
+        store.import_dids(&tenant(), rows, OnDuplicate::Skip, &importer(), now()).await.unwrap();
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (2, 0, 2));
     let mut states: Vec<DidId> = imported.states.iter().map(|state| state.id).collect();
@@ -149,7 +150,8 @@ async fn an_import_updates_what_is_there(store: &Store) {
     let later = now() + TimeDelta::hours(1);
 
     let rows = [row.clone(), new_did(1, None)].into_iter().map(full_row).collect();
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, later).await.unwrap();
+    let imported =
+        store.import_dids(&tenant(), rows, OnDuplicate::Update, &importer(), later).await.unwrap();
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 1, 0));
     let now_there = store.did(&tenant(), there[0].id).await.unwrap().unwrap();
@@ -178,7 +180,8 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
         DidRow { did: only_status, given: Given { status: true, ..NOTHING } },
         DidRow { did: new_did(2, None), given: NOTHING },
     ];
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, now()).await.unwrap();
+    let imported =
+        store.import_dids(&tenant(), rows, OnDuplicate::Update, &importer(), now()).await.unwrap();
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 2, 0));
     let first = store.did(&tenant(), there.id).await.unwrap().unwrap();

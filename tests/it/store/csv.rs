@@ -63,7 +63,9 @@ async fn the_first_of_two_rows_counts_however_far_apart_they_stand(store: &Store
 async fn update(app: &App, file: String) -> ImportReport {
     let settings = ImportSettings { default_region: Region::US, dry_run: false };
     let file = stream::iter([Ok(Bytes::from(file))]);
-    import_dids(app, &tenant(), file, settings, OnDuplicate::Update).await.unwrap()
+    import_dids(app, &tenant(), file, settings, OnDuplicate::Update, &Origin::rotary())
+        .await
+        .unwrap()
 }
 
 fn app(store: &Store) -> App {

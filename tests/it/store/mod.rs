@@ -5,6 +5,7 @@ mod changes;
 mod chaos;
 mod conformance;
 mod csv;
+mod import_told;
 mod ledger;
 mod lost_answer;
 mod open;
@@ -17,6 +18,7 @@ use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
 use rotary::domain::number::E164;
 use rotary::domain::tenant::TenantId;
+use rotary::store::dids::Importer;
 use rotary::store::ledger::{Ledger, LedgerSettings, NewCall, Use, WriterId, ledger};
 use rotary::store::{Settings, Store};
 use tempfile::TempDir;
@@ -137,6 +139,11 @@ pub(super) fn new_did(n: u64, max_usage: Option<u32>) -> NewDid {
         campaign: None,
         metadata: serde_json::Map::new(),
     }
+}
+
+/// Somebody who imports.
+pub(super) fn importer() -> Importer {
+    Importer { import: Uuid::now_v7(), origin: Origin::user(7, "r_1") }
 }
 
 pub(super) async fn insert(store: &Store, count: u64, max_usage: Option<u32>) -> Vec<Did> {
