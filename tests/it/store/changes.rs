@@ -117,19 +117,16 @@ async fn a_number_cannot_be_changed_to_one_the_tenant_has(store: &Store) {
 async fn a_count_that_rises_meanwhile_survives_a_change(store: &Store) {
     let did = insert(store, 1, None).await.remove(0);
     let running = run_ledger(store, writer());
-    let mut uses = JoinSet::new();
-    for _ in 0..50 {
-        let (ledger, used) = (running.ledger.clone(), use_of(&did));
-        uses.spawn(async move { ledger.record(used).await.unwrap() });
-    }
+    let pickers = Pickers::start(&running.ledger, &did);
+    pickers.wait_for_a_use(store, &did).await;
 
-    for limit in 100..120 {
+    for limit in 1_000_000..1_000_050 {
         let change = DidChange { max_usage: Some(Some(limit)), ..DidChange::default() };
         store.update_did(&tenant(), did.id, &change, &origin(), now()).await.unwrap();
     }
-    uses.join_all().await;
+    let counted = pickers.stop().await;
 
-    assert_eq!(usage(store, &did).await, 50);
+    assert_eq!(usage(store, &did).await, counted);
     running.stop().await.unwrap();
 }
 
