@@ -1,6 +1,6 @@
 //! Who changed what: the words of the audit log.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
