@@ -36,6 +36,14 @@ pub fn head_start(app: &App, before: &DidState, after: &DidState) -> u32 {
     }
 }
 
+/// The head start of a DID whose count is about to be set back to 0.
+pub fn head_start_after_reset(app: &App, did: &DidState) -> u32 {
+    match (did.status, &did.campaign) {
+        (DidStatus::Active, Some(campaign)) => on_joining(app, &did.tenant, campaign, 0),
+        _ => 0,
+    }
+}
+
 /// The levels at which DIDs join those of the tenant's campaigns that let them start level; in the
 /// others a DID starts by its own count.
 pub fn levels(app: &App, tenant: &TenantId) -> BTreeMap<CampaignId, u32> {

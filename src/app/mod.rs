@@ -10,6 +10,7 @@ pub mod import_dids;
 pub mod join;
 pub mod make_call;
 pub mod manage_dids;
+pub mod manage_tenants;
 pub mod pick_did;
 pub mod status;
 pub mod warm_up;

@@ -1,8 +1,9 @@
-//! `rotary dids`: bring in, list and add the numbers that may be shown.
+//! `rotary dids`: bring in, list, add and change the numbers that may be shown.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::change_dids::{OneArgs, SetArgs, remove, set, show};
 use super::client::{Ask, Client};
 use super::export::{ExportArgs, export};
 use super::failure::Failure;
@@ -26,6 +27,12 @@ pub(super) enum Command {
     Next(NextArgs),
     /// Add one DID
     Add(AddArgs),
+    /// Change one DID
+    Set(SetArgs),
+    /// Delete one DID; its calls stay
+    Remove(OneArgs),
+    /// Show one DID
+    Show(OneArgs),
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +109,9 @@ pub(super) async fn run(
         Command::List(args) => list(args, client, output).await,
         Command::Next(args) => next(args, client, output).await,
         Command::Add(args) => add(args, client, output).await,
+        Command::Set(args) => set(args, client, output).await,
+        Command::Remove(args) => remove(args, client, output).await,
+        Command::Show(args) => show(args, client, output).await,
     }
 }
 
@@ -153,7 +163,8 @@ async fn add(args: AddArgs, client: &Client, output: &mut Output<'_>) -> Result<
     Ok(())
 }
 
-fn print(did: &DidView, output: &mut Output<'_>) -> Result<(), Failure> {
+/// Prints what matters of a DID.
+pub(super) fn print(did: &DidView, output: &mut Output<'_>) -> Result<(), Failure> {
     Ok(output.pairs([
         ("number", did.number.to_string()),
         ("status", did.status.to_string()),

@@ -2,7 +2,7 @@
 //!
 //! On TCP a caller shows a key; on the control socket the peer is an administrator. A handler says
 //! what it needs by the type it asks for ([`MayRead`], [`MayCall`], [`MayChange`],
-//! [`MayAdminister`]) and gets the tenant from there and nowhere else.
+//! [`MayAudit`], [`MayAdminister`]) and gets the tenant from there and nowhere else.
 
 use std::net::SocketAddr;
 
@@ -82,6 +82,8 @@ rights! {
     MayCall: Admin, Operator, Journey;
     /// May change a tenant's DIDs and campaigns.
     MayChange: Admin, Operator;
+    /// May look at who did what.
+    MayAudit: Admin, Operator;
     /// May do what concerns all tenants.
     MayAdminister: Admin;
 }

@@ -153,7 +153,8 @@ async fn wait_for(
 }
 
 /// RFC 3339 has years of four digits; PostgreSQL refuses some that chrono reads beyond them.
-fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
+/// The time from which on a list is wanted, one that both databases can hold.
+pub(super) fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
     let since = query.parse::<DateTime<Utc>>("since")?;
     match since.is_none_or(|at| (0..=9999).contains(&at.year())) {
         true => Ok(since),

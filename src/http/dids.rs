@@ -13,7 +13,7 @@ use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
-use crate::app::manage_dids;
+use crate::app::manage_dids::{self, CreateError};
 use crate::domain::did::{DidId, MAX_USAGE_MAX, METADATA_LENGTH_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
 use crate::domain::rotation::{Reason, Want};
@@ -29,7 +29,8 @@ pub(super) async fn create(
     let new = new_did(fields)?;
 
     let operation = app.clone();
-    let creating = async move { manage_dids::create(&operation, &caller.tenant, &new).await };
+    let creating =
+        async move { manage_dids::create(&operation, &caller.tenant, &new, &caller.origin).await };
     let did = app.to_the_end(creating).await?;
 
     let location = format!("/api/asterisk-dids/{}", did.id);
@@ -58,7 +59,7 @@ pub(super) async fn find(
     State(app): State<App>,
     PathId(id): PathId,
 ) -> Result<Json<DidView>, Problem> {
-    let not_found = || Problem::new(Code::DidNotFound, format!("DID not found: {id}"));
+    let not_found = || did_not_found(&id);
     let did_id = id.parse::<Uuid>().map(DidId).map_err(|_| not_found())?;
     let did = manage_dids::find(&app, &caller.tenant, did_id)
         .await
@@ -91,6 +92,11 @@ pub(super) fn none_available() -> Problem {
     Problem::new(Code::NoAvailableDid, "No available DIDs configured for this tenant")
 }
 
+/// What is answered when the tenant has no such DID.
+pub(super) fn did_not_found(id: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::DidNotFound, format!("DID not found: {id}"))
+}
+
 fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
     let written = fields.need_text("number")?;
     let number = E164::read(&written, Region::US).map_err(|why| not_a_number("number", why))?;
@@ -104,25 +110,34 @@ fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
         max_usage: fields.whole("maxUsage", 0, MAX_USAGE_MAX)?,
         campaign: fields.parse("campaignId")?,
         head_start: 0,
-        metadata: metadata(&mut fields)?,
+        metadata: metadata(&mut fields)?.unwrap_or_default(),
     };
     fields.finish()?;
     Ok(new)
 }
 
-fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Problem> {
-    let metadata = fields.object("metadata")?.unwrap_or_default();
+/// A page of a list may hold a thousand of these.
+pub(super) fn metadata(fields: &mut Fields) -> Result<Option<Map<String, Value>>, Problem> {
+    let Some(metadata) = fields.object("metadata")? else { return Ok(None) };
     let length = serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len());
     if length > METADATA_LENGTH_MAX {
         let why = format!("has {length} bytes of JSON; it may have {METADATA_LENGTH_MAX}");
         return Err(Problem::invalid("metadata", why));
     }
-    Ok(metadata)
+    Ok(Some(metadata))
+}
+
+/// A number in any written form. A `+` that was not written as `%2B` reads as a space.
+fn written_number(query: &mut Fields) -> Result<Option<E164>, Problem> {
+    let Some(text) = query.text("number")? else { return Ok(None) };
+    let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |rest| format!("+{rest}"));
+    E164::read(&text, Region::US).map(Some).map_err(|why| not_a_number("number", why))
 }
 
 /// Which DIDs are asked for, in the usual order.
 pub(super) fn filter(query: &mut Fields) -> Result<DidFilter, Problem> {
     Ok(DidFilter {
+        number: written_number(query)?,
         status: query.parse("status")?,
         area_code: query.parse("areaCode")?,
         trunk: query.parse("trunk")?,
@@ -156,6 +171,15 @@ fn word(reason: Reason) -> &'static str {
         Reason::AreaCode => "least used of the wanted area code",
         Reason::AreaCodeSpent => "least used; none of the wanted area code can be picked",
         Reason::Named => "named by the request",
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Tenant(error) => error.into(),
+            CreateError::Insert(error) => error.into(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading a request's fields one by one, so that every complaint can name its field.
 //!
 //! What is read is taken out; [`Fields::finish`] complains of what nobody asked for. An explicit
-//! `null` is the same as a field left out.
+//! `null` is the same as a field left out, but for a change, which asks for it.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -15,7 +16,11 @@ use crate::domain::number::{E164, Region};
 
 /// The fields of a JSON body or of a query that are not read yet.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct Fields {
+    given: Map<String, Value>,
+    /// The fields of a JSON body that are explicitly `null`.
+    nulls: BTreeSet<String>,
+}
 
 impl Fields {
     /// The fields of a JSON body.
@@ -55,23 +60,25 @@ impl Fields {
             let value = if value.is_empty() { Value::Null } else { Value::String(value) };
             fields.insert(name, value);
         }
-        Ok(Self(fields))
+        Ok(Self { given: fields, nulls: BTreeSet::new() })
     }
 
     fn known(mut fields: Map<String, Value>) -> Self {
+        let is_null = |(name, value): (&String, &Value)| value.is_null().then(|| name.clone());
+        let nulls = fields.iter().filter_map(is_null).collect();
         fields.retain(|_, value| !value.is_null());
-        Self(fields)
+        Self { given: fields, nulls }
     }
 
     /// What makes two requests the same: SHA-256 over the fields, whatever their order and spacing.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         // The map keeps its keys sorted, so equal fields print equally.
-        Sha256::digest(serde_json::to_vec(&self.0).expect("JSON prints")).into()
+        Sha256::digest(serde_json::to_vec(&self.given).expect("JSON prints")).into()
     }
 
     /// Takes a field as it is.
     pub(super) fn value(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+        self.given.remove(name).filter(|value| !value.is_null())
     }
 
     /// Takes a text.
@@ -122,7 +129,7 @@ impl Fields {
     /// Takes a truth; in a query it is `true` or `false`, and a bare `?dryRun` is neither: read as
     /// left out it would store what its sender only wanted checked.
     pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
-        match self.0.remove(name) {
+        match self.given.remove(name) {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
             Some(Value::String(word)) if word == "true" => Ok(Some(true)),
@@ -140,15 +147,34 @@ impl Fields {
         }
     }
 
+    /// Takes the explicit `null` of a field that it clears.
+    pub(super) fn is_null(&mut self, name: &str) -> bool {
+        self.nulls.remove(name)
+    }
+
+    /// Complains of an explicit `null` in a field that cannot be cleared.
+    pub(super) fn not_null(&self, name: &str) -> Result<(), Problem> {
+        match self.nulls.contains(name) {
+            true => Err(Problem::invalid(name, "cannot be cleared")),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a field that may be there and means nothing.
+    pub(super) fn ignore(&mut self, name: &str) {
+        self.given.remove(name);
+        self.nulls.remove(name);
+    }
+
     /// Complains of a field that nobody read.
     pub(super) fn finish(self) -> Result<(), Problem> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = format!("There is no field {name:?} here");
-                Err(Problem::new(Code::UnknownField, detail).at(name))
-            }
-        }
+        self.given.keys().next().map_or(Ok(()), |name| Err(unknown(name)))
+    }
+
+    /// The same, where an explicit `null` has a meaning of its own.
+    pub(super) fn finish_with_nulls(self) -> Result<(), Problem> {
+        let mut names = self.given.keys().chain(&self.nulls);
+        names.next().map_or(Ok(()), |name| Err(unknown(name)))
     }
 }
 
@@ -173,6 +199,10 @@ pub(super) fn not_a_number(field: &str, detail: impl Display) -> Problem {
 /// A field that must be there and is not.
 pub(super) fn missing(name: &str) -> Problem {
     Problem::new(Code::MissingField, format!("{name} is missing")).at(name)
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::new(Code::UnknownField, format!("There is no field {name:?} here")).at(name)
 }
 
 fn text_of(name: &str, value: Value) -> Result<String, Problem> {
@@ -216,6 +246,17 @@ mod tests {
         assert_eq!(fields.whole("maxUsage", 1, 9).unwrap_err().code(), Code::InvalidField);
         assert_eq!(fields.truth("rotate").unwrap_err().code(), Code::InvalidField);
         assert_eq!(fields.object("metadata").unwrap_err().code(), Code::InvalidField);
+    }
+
+    #[test]
+    fn a_null_is_a_field_left_out_but_for_a_change() {
+        let mut fields = fields(&json!({"maxUsage": null, "trunk": null, "trnuk": null}));
+
+        assert_eq!(fields.clone().finish(), Ok(()));
+        assert!(fields.is_null("maxUsage") && !fields.is_null("campaignId"));
+        assert_eq!(fields.not_null("trunk").unwrap_err().code(), Code::InvalidField);
+        fields.ignore("trunk");
+        assert_eq!(fields.finish_with_nulls().unwrap_err().code(), Code::UnknownField);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio_util::io::ReaderStream;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::auth::{MayChange, MayRead};
+use super::auth::{Caller, MayChange, MayRead};
 use super::export::CSV;
 use super::problem::{Code, Limit, Problem};
 use super::request::{PathId, QueryString, media_type, too_large};
@@ -28,6 +28,7 @@ use crate::app::import_dids::{
     ImportError, ImportFailure, ImportReport, ImportSettings, TooManyImports, import_dids,
     rejected_rows,
 };
+use crate::app::manage_tenants::know;
 use crate::domain::number::Region;
 use crate::store::StoreError;
 use crate::store::dids::OnDuplicate;
@@ -80,13 +81,17 @@ pub(super) async fn import(
             return Err(too_many.into());
         }
     };
+    if !settings.dry_run {
+        know(&app, &caller.tenant, &caller.origin).await?;
+    }
 
     let (sender, source) = pieces();
     let operation = app.clone();
     let importing = app.to_the_end(async move {
         let _until_done = turn;
-        let tenant = caller.tenant;
-        let result = import_dids(&operation, &tenant, source, settings, on_duplicate).await;
+        let Caller { tenant, origin, .. } = caller;
+        let result =
+            import_dids(&operation, &tenant, source, settings, on_duplicate, &origin).await;
         // The asker may be gone by now; the log is told in any case.
         match &result {
             Ok(report) => info!(%tenant, rows = report.rows(), "imported a file of DIDs"),

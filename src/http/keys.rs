@@ -15,6 +15,7 @@ use super::fields::missing;
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{KeyView, NewKeyView, PageView};
+use crate::app::manage_tenants::know;
 use crate::app::{App, now};
 use crate::store::keys::{ApiKey, KeyHash, Role};
 
@@ -37,7 +38,7 @@ pub(super) async fn create(
         let why = "an admin's key opens all tenants; for one tenant make an operator's";
         return Err(Problem::invalid("tenantId", why));
     }
-    let tenant = tenant.unwrap_or(caller.tenant);
+    let tenant = tenant.unwrap_or_else(|| caller.tenant.clone());
     fields.finish()?;
 
     let about = ApiKey {
@@ -50,7 +51,13 @@ pub(super) async fn create(
     };
     let key = mint(about.id).map_err(|why| Problem::internal(format!("mint a key: {why}")))?;
     let hash = KeyHash::of(key.expose_secret());
-    app.store.create_key(&about, &hash).await.map_err(Problem::store_unavailable)?;
+    if let Some(tenant) = &about.tenant {
+        know(&app, tenant, &caller.origin).await?;
+    }
+    app.store
+        .create_key(&about, &hash, &caller.origin)
+        .await
+        .map_err(Problem::store_unavailable)?;
 
     let location = format!("/api/keys/{}", about.id);
     let view = NewKeyView { about: KeyView::from(&about), key };
@@ -80,14 +87,17 @@ pub(super) async fn list(
 
 /// `DELETE /api/keys/{id}`
 pub(super) async fn revoke(
-    MayAdminister(_): MayAdminister,
+    MayAdminister(caller): MayAdminister,
     State(app): State<App>,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
     let not_found = || Problem::new(Code::KeyNotFound, format!("Key not found: {id}"));
     let key = id.parse::<Uuid>().map_err(|_| not_found())?;
-    let revoked =
-        app.store.revoke_key(key, Utc::now()).await.map_err(Problem::store_unavailable)?;
+    let revoked = app
+        .store
+        .revoke_key(key, &caller.origin, Utc::now())
+        .await
+        .map_err(Problem::store_unavailable)?;
     if revoked { Ok(StatusCode::NO_CONTENT) } else { Err(not_found()) }
 }
 

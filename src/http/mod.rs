@@ -3,10 +3,13 @@
 //! A handler reads a request, calls one operation of `app` and writes the answer. What it may do
 //! is in the type of its first argument; see [`auth`].
 
+mod audit_log;
+pub mod audit_view;
 pub mod auth;
 mod call_request;
 mod calls;
 mod campaigns;
+mod change_dids;
 mod dids;
 mod export;
 mod fields;
@@ -18,6 +21,8 @@ pub mod problem;
 mod request;
 mod request_id;
 mod status;
+pub mod tenant_view;
+mod tenants;
 pub mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -70,12 +75,20 @@ pub fn router(app: App, gate: Gate) -> Router {
         .route("/api/asterisk-dids/import", post(import::import))
         .route("/api/asterisk-dids/imports/{id}/rejected", get(import::rejected))
         .route("/api/asterisk-dids/export", get(export::export))
-        .route("/api/asterisk-dids/{id}", get(dids::find))
+        .route(
+            "/api/asterisk-dids/{id}",
+            get(dids::find).put(change_dids::change).delete(change_dids::remove),
+        )
+        .route("/api/asterisk-dids/{id}/reset-usage", post(change_dids::reset_usage))
         .route("/api/calls", get(calls::list).post(calls::make))
         .route("/api/calls/{id}", get(calls::find))
         .route("/api/journeys/make-call", post(calls::make_for_journey))
         .route("/api/campaigns", get(campaigns::list).post(campaigns::create))
         .route("/api/campaigns/{id}", get(campaigns::find).put(campaigns::change))
+        .route("/api/tenants", get(tenants::list).post(tenants::create))
+        .route("/api/tenants/{id}", get(tenants::find))
+        .route("/api/tenants/{id}/webhook-secret", post(tenants::rotate_secret))
+        .route("/api/audit-log", get(audit_log::list))
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/{id}", delete(keys::revoke))
         .fallback(no_such_route)

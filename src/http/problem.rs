@@ -95,6 +95,7 @@ codes! {
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
     CampaignNotFound     NOT_FOUND              "campaign_not_found"     "No such campaign";
+    TenantNotFound       NOT_FOUND              "tenant_not_found"       "No such tenant";
     KeyNotFound          NOT_FOUND              "key_not_found"          "No such key";
     ImportNotFound       NOT_FOUND              "import_not_found"       "No such import";
     MethodNotAllowed     METHOD_NOT_ALLOWED     "method_not_allowed"     "The path does not take this method";
@@ -103,6 +104,7 @@ codes! {
     DidNotPickable       CONFLICT               "did_not_pickable"       "This DID cannot be shown now";
     DidExists            CONFLICT               "did_exists"             "The DID is already there";
     CampaignExists       CONFLICT               "campaign_exists"        "The campaign is already there";
+    TenantExists         CONFLICT               "tenant_exists"          "The tenant is already there";
     IdempotencyConflict  CONFLICT               "idempotency_conflict"   "The idempotency key is taken";
     BodyTooLarge         PAYLOAD_TOO_LARGE      "body_too_large"         "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not taken here";

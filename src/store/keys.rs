@@ -4,11 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{During, ListError, Page, Store, StoreError, Unreadable, on, stored_time};
+use super::audit_log::tell;
+use super::{During, ListError, Page, Store, StoreError, Unreadable, on, stored_time, together};
+use crate::domain::audit::{Entry, Origin};
 use crate::domain::tenant::TenantId;
 
 /// What the bearer of a key may do.
@@ -71,22 +74,33 @@ macro_rules! list {
 }
 const LIST: &str = list!("");
 const LIST_ON: &str = list!("and id > $3");
-const REVOKE: &str = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
+const REVOKE: &str = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null \
+     returning tenant_id";
 
 impl Store {
-    /// Stores a key and its hash.
-    pub async fn create_key(&self, key: &ApiKey, hash: &KeyHash) -> Result<(), StoreError> {
-        on!(self.writes(), pool => sqlx::query(CREATE)
-            .bind(key.id)
-            .bind(key.tenant.as_ref().map(TenantId::as_str))
-            .bind(key.role.as_str())
-            .bind(key.label.as_deref())
-            .bind(hash.0.as_slice())
-            .bind(stored_time(key.created_at))
-            .bind(key.revoked_at.map(stored_time))
-            .execute(pool)
-            .await
-            .map(drop))
+    /// Stores a key and its hash and tells the audit log who made it.
+    pub async fn create_key(
+        &self,
+        key: &ApiKey,
+        hash: &KeyHash,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
+        let about = json!({"tenantId": key.tenant, "role": key.role.as_str(), "label": key.label});
+        let line = origin.did("key.created", ("key", key.id.to_string()), key.created_at);
+        let line = Entry { tenant: key.tenant.clone(), ..line.changing(None, Some(about)) };
+        together!(self.writes(), db => {
+            sqlx::query(CREATE)
+                .bind(key.id)
+                .bind(key.tenant.as_ref().map(TenantId::as_str))
+                .bind(key.role.as_str())
+                .bind(key.label.as_deref())
+                .bind(hash.0.as_slice())
+                .bind(stored_time(key.created_at))
+                .bind(key.revoked_at.map(stored_time))
+                .execute(&mut *db)
+                .await?;
+            tell!(db, &line)?;
+        })
         .during("store the key")
     }
 
@@ -125,16 +139,28 @@ impl Store {
         Ok(Page::of(keys, limit as usize, |last| last.id.to_string()))
     }
 
-    /// Revokes a key; false where there is none, or it was revoked before.
-    pub async fn revoke_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let revoked = on!(self.writes(), pool => sqlx::query(REVOKE)
-            .bind(id)
-            .bind(stored_time(now))
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))
-        .during("revoke the key")?;
-        Ok(revoked > 0)
+    /// Revokes a key and tells the audit log who did; false where there is none, or it was revoked
+    /// before.
+    pub async fn revoke_key(
+        &self,
+        id: Uuid,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let line = origin.did("key.revoked", ("key", id.to_string()), now);
+        together!(self.writes(), db => {
+            let tenant: Option<Option<String>> = sqlx::query_scalar(REVOKE)
+                .bind(id)
+                .bind(stored_time(now))
+                .fetch_optional(&mut *db)
+                .await?;
+            if let Some(tenant) = &tenant {
+                let tenant = tenant.as_deref().and_then(|text| text.parse().ok());
+                tell!(db, &Entry { tenant, ..line.clone() })?;
+            }
+            tenant.is_some()
+        })
+        .during("revoke the key")
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 pub mod keys;
 pub mod ledger;
 mod open;
+pub mod tenants;
 
 use std::time::Duration;
 

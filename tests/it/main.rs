@@ -4,7 +4,9 @@
 
 mod bad_luck;
 mod campaigns;
+mod change_dids;
 mod command_line;
+mod command_line_inventory;
 mod containers;
 mod demo;
 mod end_to_end;
@@ -27,5 +29,6 @@ mod real_asterisk;
 mod rotary;
 mod simulator;
 mod store;
+mod tenants;
 mod two_daemons;
 mod wait;

@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::rejected::Place;
 use super::{ImportError, ImportReport, ImportSettings, Repeats, Stored, import_with};
 use crate::app::{App, join};
+use crate::domain::audit::Origin;
 use crate::domain::did::DidStatus;
 use crate::domain::did_csv::DidRow;
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
-use crate::store::dids::OnDuplicate;
+use crate::store::dids::{Importer, OnDuplicate};
 
 /// Imports a CSV into the tenant's inventory; what is active can be picked as soon as its chunk is in.
 ///
@@ -29,11 +30,13 @@ pub async fn import_dids(
     source: impl Stream<Item = io::Result<Bytes>>,
     settings: ImportSettings,
     on_duplicate: OnDuplicate,
+    origin: &Origin,
 ) -> Result<ImportReport, ImportError<StoreError>> {
+    let importer = &Importer { import: Uuid::now_v7(), origin: origin.clone() };
     let sink = |chunk: Vec<DidRow>| async move {
         match settings.dry_run {
             true => look(app, tenant, &chunk, on_duplicate).await,
-            false => keep(app, tenant, chunk, on_duplicate).await,
+            false => keep(app, tenant, chunk, on_duplicate, importer).await,
         }
     };
     let repeats = match (settings.dry_run, on_duplicate) {
@@ -53,10 +56,13 @@ async fn keep(
     tenant: &TenantId,
     chunk: Vec<DidRow>,
     on_duplicate: OnDuplicate,
+    importer: &Importer,
 ) -> Result<Stored, StoreError> {
     let _in_order = app.changes.lock().await;
     let levels = join::levels(app, tenant);
-    let imported = app.store.import_dids(tenant, chunk, on_duplicate, &levels, Utc::now()).await?;
+    let store = &app.store;
+    let imported =
+        store.import_dids(tenant, chunk, on_duplicate, &levels, importer, Utc::now()).await?;
     let mut index = app.index.lock();
     for state in &imported.states {
         index.upsert(state);

@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
 
+use super::import_told::{Importer, read_from_postgres, read_from_sqlite};
 use super::row::{Shared, texts_of};
 use super::{During, Store, StoreError, stored_time};
-use crate::domain::did::{DidState, TrunkName};
+use crate::domain::did::{DidId, DidState, TrunkName};
 use crate::domain::did_csv::{DidRow, Given};
+use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
+use crate::store::audit_log::{tell_postgres, tell_sqlite};
 use crate::store::error::is_contention;
 use crate::store::{Database, id_text, time_text};
 
@@ -95,7 +98,8 @@ const MERGED_BY_SQLITE: &str = concat!(
 type Parts = BTreeMap<Option<Given>, Vec<DidRow>>;
 
 impl Store {
-    /// Stores a chunk of an import: all of it or, on an error, nothing.
+    /// Stores a chunk of an import and what the audit log says of it: all of it or, on an error,
+    /// nothing.
     ///
     /// Some thousand rows a chunk are as fast as more. Of two rows with the same number the first
     /// counts. A DID that comes into a campaign's rotation by it starts at the level that `levels`
@@ -106,6 +110,7 @@ impl Store {
         rows: Vec<DidRow>,
         on_duplicate: OnDuplicate,
         levels: &BTreeMap<CampaignId, u32>,
+        importer: &Importer,
         now: DateTime<Utc>,
     ) -> Result<Imported, StoreError> {
         let all = rows.len() as u64;
@@ -114,7 +119,7 @@ impl Store {
         let mut attempts = 0;
         let mut imported = loop {
             attempts += 1;
-            match self.import_parts(tenant, &parts, levels, now).await {
+            match self.import_parts(tenant, &parts, levels, importer, now).await {
                 Err(error) if is_contention(&error) && attempts < ATTEMPTS_MAX => {}
                 done => break done.during("import DIDs")?,
             }
@@ -128,14 +133,20 @@ impl Store {
         tenant: &TenantId,
         parts: &Parts,
         levels: &BTreeMap<CampaignId, u32>,
+        importer: &Importer,
         now: DateTime<Utc>,
     ) -> Result<Imported, sqlx::Error> {
         let mut imported = Imported::default();
         let mut shared = Shared::default();
         let levels = json!(levels).to_string();
+        let numbers = numbers_to_change(parts);
         macro_rules! each_part {
-            ($transaction:expr, $insert:expr, $merged:expr, $level:expr, $bind:ident) => {{
+            ($transaction:expr, $insert:expr, $merged:expr, $level:expr, $bind:ident, $read:ident, $tell:ident) => {{
                 let mut transaction = $transaction;
+                let before = match numbers.is_empty() {
+                    true => Vec::new(),
+                    false => $read(&mut transaction, tenant, &numbers).await?,
+                };
                 for (given, rows) in parts {
                     let sql = AssertSqlSafe(statement($insert, *given, $merged, $level));
                     let query = $bind(sqlx::query(sql), tenant, rows, now).bind(levels.clone());
@@ -156,18 +167,40 @@ impl Store {
                         }
                     }
                 }
+                let is_new = new_ids(parts);
+                let new = imported.states.iter().map(|state| state.id).filter(|id| is_new(*id));
+                let mut lines: Vec<_> = importer.imported(tenant, new, now).into_iter().collect();
+                if !numbers.is_empty() {
+                    let after = $read(&mut transaction, tenant, &numbers).await?;
+                    lines.extend(importer.changed(tenant, before, after, &is_new, now));
+                }
+                $tell(&mut transaction, &lines).await?;
                 transaction.commit().await?;
             }};
         }
         match &self.database {
             Database::Postgres { pool } => {
-                let (merged, level) = (MERGED_BY_POSTGRES, LEVEL_ON_POSTGRES);
-                each_part!(pool.begin().await?, POSTGRES, merged, level, bind_postgres);
+                each_part!(
+                    pool.begin().await?,
+                    POSTGRES,
+                    MERGED_BY_POSTGRES,
+                    LEVEL_ON_POSTGRES,
+                    bind_postgres,
+                    read_from_postgres,
+                    tell_postgres
+                );
             }
             Database::Sqlite { writer, .. } => {
                 let transaction = writer.begin_with("begin immediate").await?;
-                let (merged, level) = (MERGED_BY_SQLITE, LEVEL_ON_SQLITE);
-                each_part!(transaction, SQLITE, merged, level, bind_sqlite);
+                each_part!(
+                    transaction,
+                    SQLITE,
+                    MERGED_BY_SQLITE,
+                    LEVEL_ON_SQLITE,
+                    bind_sqlite,
+                    read_from_sqlite,
+                    tell_sqlite
+                );
             }
         }
         Ok(imported)
@@ -191,6 +224,23 @@ fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
         rows.sort_unstable_by_key(|row| row.did.number);
     }
     parts
+}
+
+/// The numbers whose DIDs the chunk may change, in their order; none where it changes none.
+fn numbers_to_change(parts: &Parts) -> Vec<E164> {
+    let changing = parts.iter().filter(|(given, _)| given.is_some());
+    let mut numbers: Vec<E164> =
+        changing.flat_map(|(_, rows)| rows).map(|row| row.did.number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Tells whether a DID that was written is new: where nothing is changed, all are.
+fn new_ids(parts: &Parts) -> impl Fn(DidId) -> bool + Clone {
+    let changing = parts.iter().filter(|(given, _)| given.is_some());
+    let sent: HashSet<DidId> = changing.flat_map(|(_, rows)| rows).map(|row| row.did.id).collect();
+    let all = parts.keys().all(Option::is_none);
+    move |id| all || sent.contains(&id)
 }
 
 fn statement(insert: &str, given: Option<Given>, merged: &str, level: &str) -> String {

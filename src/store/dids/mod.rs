@@ -2,8 +2,10 @@
 //!
 //! Counting uses is not here but in the ledger.
 
+mod change;
 mod held;
 mod import;
+mod import_told;
 mod load;
 mod row;
 
@@ -13,14 +15,19 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use self::row::DidRow;
-use super::{During, ListError, Page, Store, StoreError, on, stored_time};
+use super::audit_log::tell;
+use super::{During, ListError, Page, Store, StoreError, on, stored_time, together};
+use crate::domain::audit::Origin;
 use crate::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
+use crate::domain::did_change::whole;
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
 
 pub(in crate::store) use self::row::{Shared, saturate, texts_of};
 
+pub use self::change::{ChangeError, Changed};
 pub use self::import::{Imported, OnDuplicate};
+pub use self::import_told::Importer;
 
 /// Why a DID was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +43,8 @@ pub enum InsertError {
 /// Which DIDs to list; what is none or empty does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DidFilter {
+    /// With exactly this number.
+    pub number: Option<E164>,
     /// In this state.
     pub status: Option<DidStatus>,
     /// Of this area code.
@@ -77,36 +86,44 @@ const LIST: &str = "select * from asterisk_dids where tenant_id = $1 \
      and (cast($6 as text) is null or number like '%' || cast($6 as text) || '%')";
 
 impl Store {
-    /// Stores a new DID of `tenant`.
+    /// Stores a new DID of `tenant` and tells the audit log who made it.
     pub async fn insert_did(
         &self,
         tenant: &TenantId,
         new: &NewDid,
+        origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Did, InsertError> {
         let now = stored_time(now);
-        let done = on!(self.writes(), pool => sqlx::query(INSERT)
-            .bind(new.id.0)
-            .bind(tenant.as_str())
-            .bind(new.number.to_string())
-            .bind(new.area_code.map(|code| code.to_string()))
-            .bind(new.trunk.as_str())
-            .bind(new.status.as_str())
-            .bind(new.max_usage.map(i64::from))
-            .bind(new.campaign.as_ref().map(CampaignId::as_str))
-            .bind(Json(&new.metadata))
-            .bind(now)
-            .bind(i64::from(new.head_start))
-            .execute(pool)
-            .await
-            .map(drop));
+        let did = stored(tenant, new, now);
+        let line = origin
+            .did("did.created", ("did", did.id.to_string()), now)
+            .of(tenant)
+            .changing(None, Some(whole(&did)));
+        let done: Result<(), sqlx::Error> = together!(self.writes(), db => {
+            sqlx::query(INSERT)
+                .bind(new.id.0)
+                .bind(tenant.as_str())
+                .bind(new.number.to_string())
+                .bind(new.area_code.map(|code| code.to_string()))
+                .bind(new.trunk.as_str())
+                .bind(new.status.as_str())
+                .bind(new.max_usage.map(i64::from))
+                .bind(new.campaign.as_ref().map(CampaignId::as_str))
+                .bind(Json(&new.metadata))
+                .bind(now)
+                .bind(i64::from(new.head_start))
+                .execute(&mut *db)
+                .await?;
+            tell!(db, &line)?;
+        });
         match done {
             Err(sqlx::Error::Database(answer)) if answer.is_unique_violation() => {
                 Err(InsertError::Exists)
             }
             done => {
                 done.during("store the DID")?;
-                Ok(stored(tenant, new, now))
+                Ok(did)
             }
         }
     }
@@ -150,7 +167,15 @@ impl Store {
     ) -> Result<Page<Did>, ListError> {
         let after = cursor.map(|text| filter.sort.read_cursor(text)).transpose()?;
         let digits = filter.q.as_deref().map(digits_of).filter(|digits| !digits.is_empty());
-        let sql = format!("{LIST} {} limit $7", filter.sort.tail(after.is_some()));
+        if filter.number.is_some() && after.is_some() {
+            // There is at most one, and it stood on the page before.
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        let tail = match filter.number {
+            Some(_) => "and number = $8",
+            None => filter.sort.tail(after.is_some()),
+        };
+        let sql = format!("{LIST} {tail} limit $7");
         let rows: Vec<DidRow> = on!(self.reads(), pool => {
             let query = sqlx::query_as(AssertSqlSafe(sql))
                 .bind(tenant.as_str())
@@ -160,6 +185,10 @@ impl Store {
                 .bind(filter.campaign.as_ref().map(CampaignId::as_str))
                 .bind(digits)
                 .bind(i64::from(limit) + 1);
+            let query = match filter.number {
+                Some(number) => query.bind(number.to_string()),
+                None => query,
+            };
             match after {
                 None => query.fetch_all(pool).await,
                 Some(After::Number(number)) => query.bind(number.to_string()).fetch_all(pool).await,

@@ -16,8 +16,8 @@ use rotary::store::ledger::Recorded;
 use sqlx::postgres::PgListener;
 
 use super::{
-    call_from, insert, new_did, now, number, on_both, on_postgres, run_ledger, tenant, use_of,
-    use_with_call, writer,
+    call_from, importer, insert, new_did, now, number, on_both, on_postgres, run_ledger, tenant,
+    use_of, use_with_call, writer,
 };
 use crate::postgres::Fsync;
 
@@ -72,7 +72,7 @@ async fn a_change_that_changes_nothing_leaves_no_trace(store: &Store) {
 
 async fn a_head_start_is_stored_and_takes_nothing_from_the_limit(store: &Store) {
     let new = NewDid { head_start: 100, ..new_did(1, Some(2)) };
-    let did = store.insert_did(&tenant(), &new, now()).await.unwrap();
+    let did = store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap();
     let running = run_ledger(store, writer());
     let mut call = call_from(&did);
 
@@ -101,7 +101,7 @@ async fn the_order_goes_by_uses_and_head_start(store: &Store) {
     }
     running.stop().await.unwrap();
     let level = NewDid { head_start: 2, ..new_did(7, None) };
-    let level = store.insert_did(&tenant(), &level, now()).await.unwrap();
+    let level = store.insert_did(&tenant(), &level, &Origin::rotary(), now()).await.unwrap();
 
     let index = std::sync::Arc::new(std::sync::Mutex::new(RotationIndex::new()));
     let loaded = index.clone();
@@ -129,7 +129,8 @@ async fn an_import_gives_newcomers_the_level_of_their_campaign(store: &Store) {
     let rows = rows.into_iter().map(|did| DidRow { did, given: Given::ALL }).collect();
     let levels = levels(&[("c.1:x", 40), ("123", u32::MAX)]);
 
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Skip, &levels, now()).await;
+    let imported =
+        store.import_dids(&tenant(), rows, OnDuplicate::Skip, &levels, &importer(), now()).await;
 
     let imported = imported.unwrap();
     let mut starts = Vec::new();
@@ -155,7 +156,11 @@ async fn an_import_gives_those_that_come_in_what_they_are_behind(store: &Store) 
         there(4, DidStatus::Active, "c_1", 7),
         there(5, DidStatus::Active, "c_1", 7),
     ] {
-        use_three_times(store, &store.insert_did(&tenant(), &new, now()).await.unwrap()).await;
+        use_three_times(
+            store,
+            &store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap(),
+        )
+        .await;
     }
     let row =
         |n, status, campaign: &str, given| DidRow { did: there(n, status, campaign, 0), given };
@@ -203,8 +208,10 @@ const NOTHING: Given =
 
 async fn update(store: &Store, rows: Vec<DidRow>, at: &[(&str, u32)]) {
     let count = rows.len() as u64;
-    let imported =
-        store.import_dids(&tenant(), rows, OnDuplicate::Update, &levels(at), now()).await.unwrap();
+    let imported = store
+        .import_dids(&tenant(), rows, OnDuplicate::Update, &levels(at), &importer(), now())
+        .await
+        .unwrap();
     assert_eq!(imported.updated, count);
 }
 

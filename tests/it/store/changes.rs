@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use rotary::domain::audit::Origin;
 use rotary::domain::did::DidId;
 use rotary::domain::did_csv::{DidRow, Given};
 use rotary::store::changes::{Changes, Heard};
 use rotary::store::dids::OnDuplicate;
 use rotary::store::{Settings, Store};
 
-use super::{insert, new_did, now, on_postgres, on_sqlite, run_ledger, tenant, use_of, writer};
+use super::{
+    importer, insert, new_did, now, on_postgres, on_sqlite, run_ledger, tenant, use_of, writer,
+};
 use crate::postgres::Fsync;
 use crate::wait::PATIENCE;
 
@@ -28,8 +31,11 @@ async fn a_large_import_is_told_as_a_range_and_not_to_who_made_it() {
         (1..=2_500).map(|n| DidRow { did: new_did(n, None), given: Given::ALL }).collect();
     let range = rows[0].did.id..=rows[2_499].did.id;
 
-    own.import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), now()).await.unwrap();
-    let mark = own.insert_did(&tenant(), &new_did(9_999, None), now()).await.unwrap();
+    own.import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), &importer(), now())
+        .await
+        .unwrap();
+    let mark =
+        own.insert_did(&tenant(), &new_did(9_999, None), &Origin::rotary(), now()).await.unwrap();
 
     let (mine, theirs) = (told(&mut mine).await, told(&mut theirs).await);
     let dids = [(tenant(), mark.id)].into();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{CallId, CallStatus, Destination, Report};
 use rotary::domain::did::{Did, DidId, DidState, DidStatus, NewDid};
 use rotary::domain::did_csv::{DidRow, Given};
@@ -15,8 +16,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    call_from, insert, new_did, now, number, on_both, run_ledger, tenant, use_of, use_with_call,
-    writer,
+    call_from, importer, insert, new_did, now, number, on_both, run_ledger, tenant, use_of,
+    use_with_call, writer,
 };
 
 on_both!(
@@ -41,7 +42,7 @@ async fn a_did_comes_back_as_it_was_stored(store: &Store) {
     new.metadata.insert("notes".into(), "Main, \"quoted\" 📞".into());
     new.campaign = Some("c_abc".parse().unwrap());
 
-    let stored = store.insert_did(&tenant(), &new, now()).await.unwrap();
+    let stored = store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap();
 
     assert_eq!(store.did(&tenant(), new.id).await.unwrap().as_ref(), Some(&stored));
     assert_eq!(store.did_by_number(&tenant(), new.number).await.unwrap(), Some(stored));
@@ -50,12 +51,12 @@ async fn a_did_comes_back_as_it_was_stored(store: &Store) {
 
 async fn a_number_is_stored_once_per_tenant(store: &Store) {
     let other: TenantId = "t_2".parse().unwrap();
-    store.insert_did(&tenant(), &new_did(1, None), now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, None), &Origin::rotary(), now()).await.unwrap();
 
-    let again = store.insert_did(&tenant(), &new_did(1, None), now()).await;
+    let again = store.insert_did(&tenant(), &new_did(1, None), &Origin::rotary(), now()).await;
 
     assert!(matches!(again, Err(InsertError::Exists)));
-    store.insert_did(&other, &new_did(1, None), now()).await.unwrap();
+    store.insert_did(&other, &new_did(1, None), &Origin::rotary(), now()).await.unwrap();
 }
 
 async fn a_tenant_sees_only_its_own(store: &Store) {
@@ -108,7 +109,7 @@ async fn a_list_gives_only_what_was_asked_for(store: &Store) {
     odd.area_code = Some("020".parse().unwrap());
     odd.trunk = "carrier-1".parse().unwrap();
     odd.campaign = Some("c_9".parse().unwrap());
-    store.insert_did(&tenant(), &odd, now()).await.unwrap();
+    store.insert_did(&tenant(), &odd, &Origin::rotary(), now()).await.unwrap();
     let any = DidFilter::default;
 
     for filter in [
@@ -167,8 +168,8 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
     there.trunk = "carrier".parse().unwrap();
     there.campaign = Some("c_1".parse().unwrap());
     there.metadata = object(json!({"notes": "main", "kept": [1, null], "deep": {"a": 1}}));
-    let there = store.insert_did(&tenant(), &there, now()).await.unwrap();
-    store.insert_did(&tenant(), &new_did(1, Some(5)), now()).await.unwrap();
+    let there = store.insert_did(&tenant(), &there, &Origin::rotary(), now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, Some(5)), &Origin::rotary(), now()).await.unwrap();
     let mut only_limit = new_did(0, Some(7));
     only_limit.area_code = Some("212".parse().unwrap());
     only_limit.metadata = object(json!({"notes": null, "deep": {"b": true}, "new": "\"x\""}));
@@ -203,7 +204,10 @@ async fn import(
     on_duplicate: OnDuplicate,
     at: DateTime<Utc>,
 ) -> Imported {
-    store.import_dids(&tenant(), rows, on_duplicate, &BTreeMap::new(), at).await.unwrap()
+    store
+        .import_dids(&tenant(), rows, on_duplicate, &BTreeMap::new(), &importer(), at)
+        .await
+        .unwrap()
 }
 
 fn full_row(did: NewDid) -> DidRow {
@@ -217,7 +221,7 @@ fn object(value: Value) -> Map<String, Value> {
 async fn all_dids_are_loaded_in_order(store: &Store) {
     let other: TenantId = "a_first".parse().unwrap();
     let mut dids = insert(store, 5, Some(3)).await;
-    dids.push(store.insert_did(&other, &new_did(9, None), now()).await.unwrap());
+    dids.push(store.insert_did(&other, &new_did(9, None), &Origin::rotary(), now()).await.unwrap());
 
     let mut loaded = Vec::new();
     let count = store.load_dids(|state| loaded.push(state)).await.unwrap();
@@ -325,8 +329,8 @@ async fn a_revoked_key_opens_nothing(store: &Store) {
     };
     let admin = ApiKey { id: Uuid::now_v7(), tenant: None, role: Role::Admin, ..key.clone() };
     let (hash, other) = (KeyHash::of("one"), KeyHash::of("other"));
-    store.create_key(&key, &hash).await.unwrap();
-    store.create_key(&admin, &other).await.unwrap();
+    store.create_key(&key, &hash, &Origin::rotary()).await.unwrap();
+    store.create_key(&admin, &other, &Origin::rotary()).await.unwrap();
 
     let found = store.find_key(key.id).await.unwrap().unwrap();
     assert_eq!(found.about, key);
@@ -335,10 +339,10 @@ async fn a_revoked_key_opens_nothing(store: &Store) {
     assert_eq!(listed(store, None).await, [key.clone(), admin]);
     assert_eq!(listed(store, Some(&tenant())).await, std::slice::from_ref(&key));
 
-    assert!(store.revoke_key(key.id, now()).await.unwrap());
+    assert!(store.revoke_key(key.id, &Origin::rotary(), now()).await.unwrap());
 
     assert!(store.find_key(key.id).await.unwrap().is_none());
-    assert!(!store.revoke_key(key.id, now()).await.unwrap());
+    assert!(!store.revoke_key(key.id, &Origin::rotary(), now()).await.unwrap());
     assert_eq!(listed(store, Some(&tenant())).await[0].revoked_at, Some(now()));
 }
 
@@ -353,7 +357,7 @@ async fn keys_are_listed_in_parts(store: &Store) {
             created_at: now(),
             revoked_at: None,
         };
-        store.create_key(&key, &KeyHash::of(&n.to_string())).await.unwrap();
+        store.create_key(&key, &KeyHash::of(&n.to_string()), &Origin::rotary()).await.unwrap();
         keys.push(key);
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rotary::domain::audit::Origin;
 use rotary::domain::call::CallStatus;
 use rotary::domain::did::{DidState, DidStatus};
 use rotary::store::Store;
@@ -41,7 +42,7 @@ async fn a_use_is_refused_at_the_limit_and_the_row_is_told(store: &Store) {
 async fn a_did_that_is_not_active_is_refused(store: &Store) {
     let mut new = new_did(1, None);
     new.status = DidStatus::Suspended;
-    let did = store.insert_did(&tenant(), &new, now()).await.unwrap();
+    let did = store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap();
     let running = run_ledger(store, writer());
 
     let answer = running.ledger.record(use_with_call(&did, call_from(&did))).await.unwrap();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rotary::domain::audit::Origin;
 use rotary::store::ledger::Recorded;
 use rotary::store::{Settings, Store};
 use tempfile::TempDir;
@@ -52,7 +53,10 @@ async fn a_lost_answer_counts_nothing_twice_and_leaves_no_caller_in_doubt() {
 }
 
 async fn insert_another(store: &Store) -> rotary::domain::did::Did {
-    store.insert_did(&tenant(), &super::new_did(9, None), super::now()).await.unwrap()
+    store
+        .insert_did(&tenant(), &super::new_did(9, None), &Origin::rotary(), super::now())
+        .await
+        .unwrap()
 }
 
 /// A line to PostgreSQL that breaks when it is told to: after the server has answered, before the

@@ -12,6 +12,7 @@ use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportSettings, import_dids};
 use rotary::app::warm_up::warm_up;
 use rotary::app::{App, SharedIndex};
+use rotary::domain::audit::Origin;
 use rotary::domain::number::Region;
 use rotary::store::dids::OnDuplicate;
 use rotary::store::ledger::{LedgerSettings, WriterId, ledger};
@@ -39,7 +40,8 @@ pub async fn run() {
     let before = resident();
     let settings = ImportSettings { default_region: Region::US, dry_run: false };
     let begin = Instant::now();
-    let report = import_dids(&app, &tenant(), file(), settings, OnDuplicate::Skip).await;
+    let origin = Origin::rotary();
+    let report = import_dids(&app, &tenant(), file(), settings, OnDuplicate::Skip, &origin).await;
     let ours = ROWS as f64 / begin.elapsed().as_secs_f64();
     assert_eq!(report.expect("an import").imported, ROWS);
     let grown = resident() - before;

@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{DidId, DidState, DidStatus, NewDid, TrunkName};
 use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::number::E164;
 use rotary::domain::tenant::TenantId;
-use rotary::store::dids::OnDuplicate;
+use rotary::store::dids::{Importer, OnDuplicate};
 use rotary::store::ledger::{LedgerSettings, NewCall, Recorded, Use, WriterId, ledger};
 use rotary::store::{Settings, Store};
 use tokio_util::sync::CancellationToken;
@@ -164,11 +165,12 @@ fn use_of(did: &DidState, with_call: bool) -> Use {
 }
 
 async fn fill(store: &Store, count: u64) -> Arc<Vec<DidState>> {
+    let importer = Importer { import: Uuid::now_v7(), origin: Origin::rotary() };
     let mut states = Vec::new();
     for chunk in 0..count / 5_000 {
         let rows = (chunk * 5_000..(chunk + 1) * 5_000).map(new_did).collect();
         let imported = store
-            .import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), Utc::now())
+            .import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), &importer, Utc::now())
             .await
             .expect("an import");
         states.extend(imported.states);
