@@ -15,9 +15,9 @@ use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use super::client::{Ask, Body, Client};
+use super::export::NewFile;
 use super::failure::{Failure, PROBLEM};
 use super::output::Output;
-use super::export::NewFile;
 use crate::app::import_dids::ImportReport;
 use crate::domain::did_csv::RowError;
 
@@ -175,6 +175,6 @@ fn row(error: &RowError) -> [String; 5] {
         error.number.clone(),
         error.column.as_deref().unwrap_or_default().to_owned(),
         error.error.clone(),
-        error.suggestion.clone().unwrap_or_default(),
+        error.suggestion.as_deref().unwrap_or_default().to_owned(),
     ]
 }

@@ -90,15 +90,33 @@ async fn an_export_is_filtered_and_named_and_goes_on_over_pages() {
 /// What people and programs note down, the odder the better.
 fn odd_metadata() -> Vec<Value> {
     let texts = [
-        "plain", "=1+1", "+1", "-1", "@sum", "\ttab", "'=1", "'quoted'", " spaced ", "", "say \"hi\"",
-        "two\nlines", "a;=1", "a,b", "\u{ff1d}1", "\u{e9}\u{1f4de}", "\u{a0}nbsp", "\r", "=\"404\"",
+        "plain",
+        "=1+1",
+        "+1",
+        "-1",
+        "@sum",
+        "\ttab",
+        "'=1",
+        "'quoted'",
+        " spaced ",
+        "",
+        "say \"hi\"",
+        "two\nlines",
+        "a;=1",
+        "a,b",
+        "\u{ff1d}1",
+        "\u{e9}\u{1f4de}",
+        "\u{a0}nbsp",
+        "\r",
+        "=\"404\"",
     ];
     let noted = texts.iter().map(|text| json!({"notes": text, "region": text, "other": text}));
     let others = [
         json!({"provider": 5, "notes": null, "region": ["a", {"b": false}]}),
         json!({"": "", "=key": 1, "number": "x", "metadata": {"a": "b"}, "status": "s"}),
         json!({"cost": 0.1, "big": 9007199254740993_i64, "neg": -2, "yes": true, "none": null}),
-        json!({"e": 1.5e300, "third": 0.3333333333333333, "sum": 0.30000000000000004}),
+        json!({"e": 1.5e300, "third": 0.3333333333333333, "sum": 0.30000000000000004, "a\"b": 0.30000000000000004}),
+        json!({"most": 18446744073709551615_u64, "deep": {"sum": 0.30000000000000004}}),
     ];
     noted.chain(others).collect()
 }

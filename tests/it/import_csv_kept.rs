@@ -18,7 +18,8 @@ const IMPORT: &str = "/api/asterisk-dids/import";
 #[tokio::test]
 async fn rejected_rows_can_be_had_mended_and_imported_again_by_their_tenant_alone() {
     let house = House::open().await;
-    let csv = "Notes;phone;status\n\"a;b\";404555;active\nfine;+14045550001;active\n=x;4045550002;on\n";
+    let csv =
+        "Notes;phone;status\n\"a;b\";404555;active\nfine;+14045550001;active\n=x;4045550002;on\n";
 
     let report = house.ask(Ask::post_as(IMPORT, "text/csv", csv)).await.body;
     let path = report["rejected"].as_str().unwrap();
@@ -135,7 +136,8 @@ async fn the_command_line_brings_rejected_rows_back_and_writes_exports() {
     let named = rotary.cli(&["dids", "import", &bad, "--rejected", "out.csv"]).await;
     let nowhere = rotary.cli(&["dids", "import", &bad, "--rejected", "/nowhere/out.csv"]).await;
     let shown = rotary.cli(&["dids", "export"]).await;
-    let written = rotary.cli(&["dids", "export", "--out", "export.csv", "--status", "active"]).await;
+    let written =
+        rotary.cli(&["dids", "export", "--out", "export.csv", "--status", "active"]).await;
 
     let read = |name: &str| {
         let path = std::path::Path::new(&bad).with_file_name(name);
@@ -163,7 +165,11 @@ fn csv(numbers: std::ops::Range<u32>) -> Bytes {
     format!("number\n{rows}").into()
 }
 
-type Pieces = StreamBody<std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + Sync>>>;
+type Pieces = StreamBody<
+    std::pin::Pin<
+        Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + Sync>,
+    >,
+>;
 
 /// A body that goes on while its sender lives.
 fn pieces() -> (mpsc::Sender<Bytes>, Pieces) {

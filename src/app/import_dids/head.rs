@@ -64,9 +64,11 @@ impl Head {
             let bytes = self.kept[length..].to_vec();
             return Decided { delimiter, rows: Rows::new(delimiter, 2), bytes };
         }
-        let best = self.candidates.into_iter().map(Candidate::finish).reduce(|best, other| {
-            if other.1 > best.1 { other } else { best }
-        });
+        let best = self
+            .candidates
+            .into_iter()
+            .map(Candidate::finish)
+            .reduce(|best, other| if other.1 > best.1 { other } else { best });
         let delimiter = best.map_or(b',', |(delimiter, _)| delimiter);
         Decided { delimiter, rows: Rows::new(delimiter, 1), bytes: self.kept }
     }

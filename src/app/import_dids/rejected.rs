@@ -17,7 +17,9 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use super::rows::Rows;
-use crate::domain::did_csv::{ROTARY_ERROR, ROTARY_ROW, RowError, is_rotarys_own, push_cell, text_cell};
+use crate::domain::did_csv::{
+    ROTARY_ERROR, ROTARY_ROW, RowError, is_rotarys_own, push_cell, text_cell,
+};
 use crate::domain::tenant::TenantId;
 
 /// The largest file, in bytes.
@@ -169,7 +171,8 @@ impl Place {
         remove_oldest(&self.directory).await?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o640);
-        let mut tenant = options.open(self.directory.join(format!("{}.tenant", self.import))).await?;
+        let mut tenant =
+            options.open(self.directory.join(format!("{}.tenant", self.import))).await?;
         tenant.write_all(self.tenant.as_str().as_bytes()).await?;
         tenant.flush().await?;
         options.open(self.directory.join(format!("{}.csv", self.import))).await

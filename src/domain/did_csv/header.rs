@@ -38,10 +38,34 @@ const OURS: [(&str, Column); 18] = [
 const OTHERS: [(&[&str], Column); 6] = [
     (
         &[
-            "phone", "phonenumber", "phoneno", "phonenum", "did", "didnumber", "didno", "tn",
-            "telephone", "telephonenumber", "telephoneno", "telno", "tel", "msisdn", "e164",
-            "e164number", "numbere164", "callerid", "calleridnumber", "cid", "cidnumber", "clid",
-            "cli", "ani", "ddi", "numbers", "dids", "phonenumbers",
+            "phone",
+            "phonenumber",
+            "phoneno",
+            "phonenum",
+            "did",
+            "didnumber",
+            "didno",
+            "tn",
+            "telephone",
+            "telephonenumber",
+            "telephoneno",
+            "telno",
+            "tel",
+            "msisdn",
+            "e164",
+            "e164number",
+            "numbere164",
+            "callerid",
+            "calleridnumber",
+            "cid",
+            "cidnumber",
+            "clid",
+            "cli",
+            "ani",
+            "ddi",
+            "numbers",
+            "dids",
+            "phonenumbers",
         ],
         Column::Number,
     ),
@@ -52,7 +76,17 @@ const OTHERS: [(&[&str], Column); 6] = [
     ),
     (&["didstatus", "numberstatus"], Column::Status),
     (
-        &["limit", "usagelimit", "uselimit", "maxuses", "maxuse", "maxcalls", "maximumusage", "cap", "usagecap"],
+        &[
+            "limit",
+            "usagelimit",
+            "uselimit",
+            "maxuses",
+            "maxuse",
+            "maxcalls",
+            "maximumusage",
+            "cap",
+            "usagecap",
+        ],
         Column::MaxUsage,
     ),
     (&["campaign"], Column::Campaign),
@@ -96,7 +130,8 @@ pub enum InvalidHeader {
     /// Two columns may be meant and none has our own name.
     #[error(
         "the columns {:?} and {:?} may both be the {of}: name the right one \"{of}\"",
-        clipped(first), clipped(second)
+        clipped(first),
+        clipped(second)
     )]
     Ambiguous {
         /// The one that stands first.

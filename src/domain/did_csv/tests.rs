@@ -91,11 +91,7 @@ fn every_bad_cell_is_named() {
 
     assert_eq!(
         row("404555"),
-        (
-            "number".into(),
-            "invalid_phone_number".into(),
-            "Invalid phone number: 404555".to_owned()
-        )
+        ("number".into(), "invalid_phone_number".into(), "Invalid phone number: 404555".to_owned())
     );
     assert_eq!(row("4045556789,ab").1, "invalid_area_code");
     assert_eq!(row("4045556789,,a@b").1, "invalid_trunk");
@@ -152,6 +148,8 @@ fn what_would_be_right_is_suggested() {
         ("number,status", "4045556789,blue", None),
         ("number;maxUsage", "4045556789;1,000", Some("write the digits alone: 1000")),
         ("number,maxUsage", "4045556789,Unlimited", Some("leave the cell empty for no limit")),
+        ("number", "0049 30 901820", Some("write +4930901820")),
+        ("number,areaCode", "4045556789,4o4", None),
         ("number,areaCode", "4045556789,a404", Some("write the digits alone: 404")),
         (
             "number,trunk",
@@ -164,7 +162,8 @@ fn what_would_be_right_is_suggested() {
         let cells: Vec<&str> = row.split(delimiter).collect();
         let columns = Columns::read(header.split(delimiter), Region::US).unwrap();
         let cell = |place: usize| cells.get(place).copied().unwrap_or("");
-        let read = RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()));
+        let read =
+            RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()));
         assert_eq!(read.unwrap_err().suggestion.as_deref(), suggestion, "{row}");
     }
     assert!(suggested("number,metadata", "4045556789,[]").is_some());
@@ -175,7 +174,7 @@ fn metadata_has_the_same_bound_as_elsewhere() {
     let row = |notes: usize| read("number,notes", &format!("4045556789,{}", "x".repeat(notes)));
 
     assert!(row(METADATA_LENGTH_MAX - 12).is_ok());
-    assert_eq!(row(METADATA_LENGTH_MAX - 11).unwrap_err().code, "invalid_metadata");
+    assert_eq!(row(METADATA_LENGTH_MAX - 11).unwrap_err().code, "metadata_too_long");
 }
 
 #[test]

@@ -40,8 +40,7 @@ pub fn push_row(out: &mut Vec<u8>, did: &Did) {
     push_cell(out, others(&did.metadata).as_bytes(), b',');
     let times = [did.last_used, Some(did.created_at), Some(did.updated_at)].map(time);
     let [last_used, created, updated] = times;
-    let _never_fails =
-        write!(out, ",{},{last_used},{created},{updated}\r\n", did.usage_count);
+    let _never_fails = write!(out, ",{},{last_used},{created},{updated}\r\n", did.usage_count);
 }
 
 /// Appends one cell, in quotes where it must be.
@@ -133,7 +132,9 @@ mod tests {
 
     #[test]
     fn no_cell_can_run_even_where_it_is_split_at_semicolons() {
-        for text in ["=1+1", "+1", "-1", "@x", "a;=1", "a; \"=1", "\t=1", "\u{ff1d}1", "'=1", "a\n=1"] {
+        for text in
+            ["=1+1", "+1", "-1", "@x", "a;=1", "a; \"=1", "\t=1", "\u{ff1d}1", "'=1", "a\n=1"]
+        {
             let metadata = json!({"notes": text, "other": text});
             let cells = cells_of(&did(metadata));
 
@@ -181,7 +182,11 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
-            any::<f64>().prop_map(|number| if number.is_finite() { json!(number) } else { json!(0.5) }),
+            any::<f64>().prop_map(|number| if number.is_finite() {
+                json!(number)
+            } else {
+                json!(0.5)
+            }),
             any_text().prop_map(Value::from),
         ];
         leaf.prop_recursive(3, 12, 3, |inner| {
