@@ -175,6 +175,6 @@ fn row(error: &RowError) -> [String; 5] {
         error.number.clone(),
         error.column.as_deref().unwrap_or_default().to_owned(),
         error.error.clone(),
-        error.suggestion.clone().unwrap_or_default(),
+        error.suggestion.as_deref().unwrap_or_default().to_owned(),
     ]
 }

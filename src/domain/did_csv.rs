@@ -79,13 +79,13 @@ pub struct RowError {
     pub error: String,
     /// What would be right, where that can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suggestion: Option<String>,
+    pub suggestion: Option<Box<str>>,
 }
 
 impl RowError {
     /// A row that cannot be taken apart into cells.
     pub fn bad_row(row: u64, error: &str, suggestion: &str) -> Self {
-        let (error, suggestion) = (error.to_owned(), Some(suggestion.to_owned()));
+        let (error, suggestion) = (error.to_owned(), Some(suggestion.into()));
         Self { row, number: String::new(), column: None, code: "bad_row".into(), error, suggestion }
     }
 }
@@ -131,7 +131,7 @@ impl RowReader {
                 column: fault.column.map(Cow::Borrowed),
                 code: Cow::Borrowed(fault.code),
                 error: clipped(&fault.error),
-                suggestion: suggestion.as_deref().map(clipped),
+                suggestion: suggestion.map(|text| clipped(&text).into()),
             }
         })
     }

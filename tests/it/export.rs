@@ -115,7 +115,8 @@ fn odd_metadata() -> Vec<Value> {
         json!({"provider": 5, "notes": null, "region": ["a", {"b": false}]}),
         json!({"": "", "=key": 1, "number": "x", "metadata": {"a": "b"}, "status": "s"}),
         json!({"cost": 0.1, "big": 9007199254740993_i64, "neg": -2, "yes": true, "none": null}),
-        json!({"e": 1.5e300, "third": 0.3333333333333333, "sum": 0.30000000000000004}),
+        json!({"e": 1.5e300, "third": 0.3333333333333333, "sum": 0.30000000000000004, "a\"b": 0.30000000000000004}),
+        json!({"most": 18446744073709551615_u64, "deep": {"sum": 0.30000000000000004}}),
     ];
     noted.chain(others).collect()
 }

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use crate::house::{Ask, House};
 use crate::postgres::{Fsync, Postgres};
 
+/// What of a DID differs from run to run, or is the same for every new one.
+const UNTOLD: [&str; 5] = ["id", "tenantId", "usageCount", "createdAt", "updatedAt"];
+
 #[tokio::test]
 async fn every_file_of_the_corpus_imports_as_expected_on_sqlite() {
     let house = House::open().await;
@@ -65,13 +68,13 @@ async fn outcome_of(house: &House, name: &str, content: &[u8], piece: usize) -> 
     if !answer.status.is_success() {
         return json!({ "status": answer.status.as_u16(), "detail": answer.body["detail"] });
     }
-    let rejected = match answer.body["rejected"].take() {
-        Value::String(path) => {
-            let (_, csv) = house.fetch(Ask::get(&path).header("x-tenant-id", &tenant)).await;
+    let rejected = match answer.body["rejected"].as_str() {
+        None => Value::Null,
+        Some(path) => {
+            let (_, csv) = house.fetch(Ask::get(path).header("x-tenant-id", &tenant)).await;
             let csv = csv.escape_ascii().to_string().replace("\\\"", "\"");
             Value::from(csv.split_terminator("\\r\\n").map(Value::from).collect::<Vec<_>>())
         }
-        _ => Value::Null,
     };
     let report = answer.body.as_object_mut().unwrap();
     assert!(report.remove("importId").is_some_and(|id| id.is_string()), "an import has an id");
@@ -80,10 +83,8 @@ async fn outcome_of(house: &House, name: &str, content: &[u8], piece: usize) -> 
     let mut dids = house.ask(list).await.body["data"].take();
     for did in dids.as_array_mut().unwrap() {
         let did = did.as_object_mut().unwrap();
-        did.retain(|name, _| {
-            !["id", "tenantId", "createdAt", "updatedAt"].contains(&name.as_str())
-        });
-        did.retain(|_, value| !value.is_null() && *value != json!({}) && *value != json!(0));
+        did.retain(|name, _| !UNTOLD.contains(&name.as_str()));
+        did.retain(|_, value| !value.is_null() && *value != json!({}));
     }
     json!({ "report": answer.body, "dids": dids, "rejected": rejected })
 }

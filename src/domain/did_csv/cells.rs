@@ -101,9 +101,10 @@ pub(super) fn check_length(metadata: &Map<String, Value>) -> Result<(), Fault> {
     if length <= METADATA_LENGTH_MAX {
         return Ok(());
     }
-    Err(invalid_metadata(format!(
+    let error = format!(
         "what the row notes down has {length} bytes as JSON; it may have {METADATA_LENGTH_MAX}"
-    )))
+    );
+    Err(Fault { column: Some("metadata"), code: "metadata_too_long", error })
 }
 
 fn invalid_metadata(error: String) -> Fault {

@@ -27,8 +27,10 @@ pub(super) fn mend(fault: &Fault, cell: &str, region: Region) -> Option<String> 
         "invalid_status" => status(text).map(|status| format!("did you mean {status}?")),
         "invalid_max_usage" => limit(text),
         "invalid_area_code" => {
-            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            (1..=7).contains(&digits.len()).then(|| format!("write the digits alone: {digits}"))
+            let digits = text.trim_matches(|c: char| !c.is_ascii_digit());
+            let plain = digits.bytes().all(|b| b.is_ascii_digit());
+            (plain && (1..=7).contains(&digits.len()))
+                .then(|| format!("write the digits alone: {digits}"))
         }
         "invalid_trunk" => {
             let bare = text.strip_prefix("PJSIP/").or_else(|| text.strip_prefix("pjsip/"))?;
@@ -61,19 +63,24 @@ fn number(text: &str, region: Region) -> Option<String> {
         return Some(format!("a caller ID has no extension: write {number}"));
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if text.starts_with('+') || text.contains(char::is_alphabetic) || digits < 7 {
+    let is_plain = |c: char| c.is_ascii_digit() || c.is_whitespace() || "()-/".contains(c);
+    if digits < 7 || !text.chars().all(is_plain) {
         return None;
     }
     if digits == 7 && region == Region::US {
         return Some("write the area code before it".into());
     }
     let others = REGIONS.iter().filter_map(|name| name.parse().ok()).filter(|it| *it != region);
-    let fits: Vec<(E164, Region)> = others
+    let mut fits: Vec<(E164, Region)> = others
         .filter_map(|other| Some((E164::read(text, other).ok()?, other)))
         .filter(|(number, _)| number.is_assigned())
         .take(FITS_MAX)
         .collect();
+    // With an exit code such as 00 a number is the same in many countries.
+    let in_many = fits.len() > 1;
+    fits.dedup_by_key(|(number, _)| *number);
     Some(match fits.as_slice() {
+        [(number, _)] if in_many => format!("write {number}"),
         [] => "write it with + and its country code, or pass defaultRegion".into(),
         [(number, other)] => format!("write {number} or pass defaultRegion={}", other.as_str()),
         several => {

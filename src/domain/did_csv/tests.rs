@@ -148,6 +148,8 @@ fn what_would_be_right_is_suggested() {
         ("number,status", "4045556789,blue", None),
         ("number;maxUsage", "4045556789;1,000", Some("write the digits alone: 1000")),
         ("number,maxUsage", "4045556789,Unlimited", Some("leave the cell empty for no limit")),
+        ("number", "0049 30 901820", Some("write +4930901820")),
+        ("number,areaCode", "4045556789,4o4", None),
         ("number,areaCode", "4045556789,a404", Some("write the digits alone: 404")),
         (
             "number,trunk",
@@ -172,7 +174,7 @@ fn metadata_has_the_same_bound_as_elsewhere() {
     let row = |notes: usize| read("number,notes", &format!("4045556789,{}", "x".repeat(notes)));
 
     assert!(row(METADATA_LENGTH_MAX - 12).is_ok());
-    assert_eq!(row(METADATA_LENGTH_MAX - 11).unwrap_err().code, "invalid_metadata");
+    assert_eq!(row(METADATA_LENGTH_MAX - 11).unwrap_err().code, "metadata_too_long");
 }
 
 #[test]

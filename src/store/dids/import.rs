@@ -71,11 +71,13 @@ const RETURNING: &str = "returning id, tenant_id, number, area_code, trunk, stat
 const LEVEL_ON_POSTGRES: &str = "coalesce(($11::jsonb ->> {campaign})::bigint, 0)";
 const LEVEL_ON_SQLITE: &str = "coalesce($4 ->> ('$.\"' || {campaign} || '\"'), 0)";
 
-/// The key of a row of `json_each`, and its value as JSON.
+/// The key of a row of `json_each`, and its value as the JSON has it: SQLite's own reading of a
+/// number has 15 digits.
 macro_rules! key_and_json {
     () => {
         "key, case type when 'object' then value when 'array' then value when 'true' then 'true' \
-         when 'false' then 'false' when 'null' then 'null' else json_quote(value) end as value"
+         when 'false' then 'false' when 'null' then 'null' when 'text' then json_quote(value) \
+         else coalesce(json -> fullkey, json_quote(value)) end as value"
     };
 }
 
