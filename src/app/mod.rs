@@ -4,6 +4,7 @@ pub mod call_book;
 pub mod find_calls;
 pub mod follow_calls;
 pub mod import_dids;
+pub mod list_dids;
 pub mod make_call;
 pub mod manage_dids;
 pub mod pick_did;

@@ -13,6 +13,7 @@ mod late;
 mod order;
 mod pool;
 mod run;
+mod search;
 
 use hashbrown::HashMap;
 
@@ -20,6 +21,8 @@ use self::pool::{NO_LIMIT, NameKey, OrderKey, Place, Pool, Slot, Way};
 use super::did::{DidId, DidState, DidStatus, TrunkName};
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
+
+pub use self::search::{Digits, Found, Rank, Search, TooManyDigits, Wanted};
 
 /// What a pick asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

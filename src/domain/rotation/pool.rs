@@ -71,6 +71,8 @@ pub(super) struct Pool {
     /// Every order but `all`; none of them empty of entries. Only in a pool that is not small.
     filtered: HashMap<OrderKey, Order>,
     summary: Summary,
+    /// How often the slots have been given new places.
+    pub(super) rebuilds: u32,
 }
 
 /// The slots as one order sees them.
@@ -225,6 +227,11 @@ impl Pool {
         &self.slots[place as usize]
     }
 
+    /// All slots, those of deleted DIDs included.
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
     /// The DID that comes first in an order.
     pub(super) fn front(&mut self, key: OrderKey) -> Option<Place> {
         let view = View { slots: &self.slots, key };
@@ -372,7 +379,7 @@ impl Pool {
         let mut living = std::mem::take(&mut self.slots);
         living.retain(|slot| slot.way.status().is_some());
         living.sort_unstable_by_key(|slot| slot.id);
-        *self = Self::default();
+        *self = Self { rebuilds: self.rebuilds.wrapping_add(1), ..Self::default() };
         for slot in living {
             self.insert(slot);
         }

@@ -64,7 +64,7 @@ async fn update(app: &App, file: String) -> ImportReport {
     import_dids(app, &tenant(), file, settings, OnDuplicate::Update).await.unwrap()
 }
 
-fn app(store: &Store) -> App {
+pub(super) fn app(store: &Store) -> App {
     App {
         store: store.clone(),
         ledger: ledger(store.clone(), writer(), LedgerSettings::default()).0,

@@ -4,7 +4,9 @@ mod audit_log;
 mod chaos;
 mod conformance;
 mod csv;
+mod import;
 mod ledger;
+mod lists;
 mod lost_answer;
 mod open;
 
