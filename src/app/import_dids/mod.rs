@@ -5,19 +5,24 @@
 //!                          └─ bad rows ─────────────────────────────────^
 //! ```
 //!
-//! One chunk, one row and the first errors are all that is held, however long the file is. The next
-//! bytes are read when the sink is done with the last chunk, so a slow store slows the sender down.
+//! Two chunks, one row and the first errors are all that is held, however long the file is. While the
+//! sink is at work on a chunk the next one is read, and no more: a slow store slows the sender down.
 
 mod inventory;
 mod report;
 mod rows;
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::io;
 use std::mem;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt};
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use self::rows::{BYTE_ORDER_MARK, End, Fed, Rows, TooLong};
@@ -30,6 +35,9 @@ pub use self::report::{ImportReport, Stored};
 
 /// DIDs handed to the sink at once.
 const CHUNK: usize = 5_000;
+
+/// Bytes read at once, so that the sink and all others that share the thread get their turn.
+const PIECE: usize = 16 * 1024;
 
 /// The most numbers that an import remembers, so that of two rows with one number the first
 /// counts: 9 bytes each, in the table that a hash set grows to.
@@ -127,6 +135,8 @@ where
 {
     let mut import = Import::new(settings, repeats, sink);
     let outcome = import.run(source).await;
+    // What has begun is finished, and told, however the reading ended.
+    let outcome = outcome.and(import.settle().await);
     let report = import.report;
     match outcome {
         Ok(()) => Ok(report.finished()),
@@ -134,10 +144,12 @@ where
     }
 }
 
-struct Import<K> {
+struct Import<K, F> {
     settings: ImportSettings,
     repeats: Repeats,
     sink: K,
+    /// The sink with the last full chunk, until it is done.
+    at_work: Option<Pin<Box<F>>>,
     rows: Rows,
     /// None until the header was read.
     reader: Option<RowReader>,
@@ -147,12 +159,18 @@ struct Import<K> {
     report: ImportReport,
 }
 
-impl<K> Import<K> {
+impl<K, F, E> Import<K, F>
+where
+    K: FnMut(Vec<DidRow>) -> F,
+    F: Future<Output = Result<Stored, E>>,
+    E: std::error::Error + 'static,
+{
     fn new(settings: ImportSettings, repeats: Repeats, sink: K) -> Self {
         Self {
             settings,
             repeats,
             sink,
+            at_work: None,
             rows: Rows::new(),
             reader: None,
             chunk: Vec::new(),
@@ -161,16 +179,11 @@ impl<K> Import<K> {
         }
     }
 
-    async fn run<F, E>(
+    async fn run(
         &mut self,
         source: impl Stream<Item = io::Result<Bytes>>,
-    ) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
-        let mut source = std::pin::pin!(source);
+    ) -> Result<(), ImportFailure<E>> {
+        let mut source = pin!(source);
         // The mark at the very beginning may come in pieces.
         let mut beginning = BytesMut::new();
         while beginning.len() < BYTE_ORDER_MARK.len()
@@ -179,8 +192,8 @@ impl<K> Import<K> {
             beginning.extend_from_slice(&bytes.map_err(ImportFailure::Source)?);
         }
         self.take(&beginning).await?;
-        while let Some(bytes) = source.next().await {
-            self.take(&bytes.map_err(ImportFailure::Source)?).await?;
+        while let Some(bytes) = self.next_of(&mut source).await? {
+            self.take(&bytes).await?;
         }
         match self.rows.finish()? {
             End::Clean => {}
@@ -196,23 +209,38 @@ impl<K> Import<K> {
         self.flush().await
     }
 
-    async fn take<F, E>(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
-        while let Fed::Row(used) = self.rows.feed(bytes)? {
-            bytes = &bytes[used..];
-            self.take_row()?;
-            if self.chunk.len() == CHUNK {
-                self.flush().await?;
+    /// The next bytes. The sink goes on while they are waited for.
+    async fn next_of(
+        &mut self,
+        source: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
+    ) -> Result<Option<Bytes>, ImportFailure<E>> {
+        while let Some(at_work) = &mut self.at_work {
+            let done = match select(at_work, source.next()).await {
+                Either::Left((done, _)) => done,
+                Either::Right((bytes, _)) => {
+                    return bytes.transpose().map_err(ImportFailure::Source);
+                }
+            };
+            self.note(done)?;
+        }
+        source.next().await.transpose().map_err(ImportFailure::Source)
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), ImportFailure<E>> {
+        for mut piece in bytes.chunks(PIECE) {
+            while let Fed::Row(used) = self.rows.feed(piece)? {
+                piece = &piece[used..];
+                self.take_row()?;
+                if self.chunk.len() == CHUNK {
+                    self.flush().await?;
+                }
             }
+            self.urge_on().await?;
         }
         Ok(())
     }
 
-    fn take_row<E: std::error::Error + 'static>(&mut self) -> Result<(), ImportFailure<E>> {
+    fn take_row(&mut self) -> Result<(), ImportFailure<E>> {
         let line = self.rows.row_line();
         let row = self.rows.row();
         let Some(reader) = &mut self.reader else {
@@ -245,17 +273,41 @@ impl<K> Import<K> {
         }
     }
 
-    async fn flush<F, E>(&mut self) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    /// Hands the chunk to the sink, which must be done with the one before.
+    async fn flush(&mut self) -> Result<(), ImportFailure<E>> {
+        self.settle().await?;
         if !self.chunk.is_empty() {
             let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
-            let stored = (self.sink)(chunk).await.map_err(ImportFailure::Sink)?;
-            self.report.add(stored);
+            self.at_work = Some(Box::pin((self.sink)(chunk)));
+            self.urge_on().await?;
         }
+        Ok(())
+    }
+
+    /// Lets the sink go as far as it gets without waiting.
+    async fn urge_on(&mut self) -> Result<(), ImportFailure<E>> {
+        let Some(at_work) = &mut self.at_work else { return Ok(()) };
+        yield_now().await;
+        match poll_fn(|context| Poll::Ready(at_work.as_mut().poll(context))).await {
+            Poll::Ready(done) => self.note(done),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Waits for the sink.
+    async fn settle(&mut self) -> Result<(), ImportFailure<E>> {
+        match &mut self.at_work {
+            Some(at_work) => {
+                let done = at_work.await;
+                self.note(done)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note(&mut self, done: Result<Stored, E>) -> Result<(), ImportFailure<E>> {
+        self.at_work = None;
+        self.report.add(done.map_err(ImportFailure::Sink)?);
         Ok(())
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
 
 use super::row::{Shared, texts_of};
 use super::{During, Store, StoreError, stored_time};
@@ -55,6 +56,8 @@ const SQLITE: &str = "insert into asterisk_dids (id, tenant_id, number, area_cod
      select unhex(value ->> 0), $1, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
      value ->> 5, value ->> 6, value ->> 7, $3, $3 from json_each($2) where true";
 
+/// A row that is new is as it was sent, so its id says all.
+const RETURNING_ID: &str = "returning id";
 /// Columns by place, as [`texts_of`] reads them.
 const RETURNING: &str = "returning id, tenant_id, number, area_code, trunk, status, usage_count, \
      max_usage, campaign_id";
@@ -127,8 +130,14 @@ impl Store {
                     let sql = AssertSqlSafe(statement($insert, *given, $merged));
                     let query = $bind(sqlx::query(sql), tenant, rows, now);
                     let written = query.fetch_all(&mut *transaction).await?;
-                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     imported.states.reserve(written.len());
+                    if given.is_none() {
+                        let ids: Result<HashSet<Uuid>, _> =
+                            written.iter().map(|row| row.try_get(0)).collect();
+                        imported.take_new(tenant, rows, &ids?);
+                        continue;
+                    }
+                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     for row in &written {
                         let texts = texts_of(row)?;
                         match fresh.contains(&texts.id) {
@@ -159,6 +168,25 @@ impl Store {
     }
 }
 
+impl Imported {
+    /// Takes in those of `rows` that were inserted: the ones with these ids.
+    fn take_new(&mut self, tenant: &TenantId, rows: &[DidRow], ids: &HashSet<Uuid>) {
+        self.inserted += ids.len() as u64;
+        let new = rows.iter().map(|row| &row.did).filter(|did| ids.contains(&did.id.0));
+        self.states.extend(new.map(|did| DidState {
+            id: did.id,
+            tenant: tenant.clone(),
+            number: did.number,
+            area_code: did.area_code,
+            trunk: did.trunk.clone(),
+            status: did.status,
+            usage_count: 0,
+            max_usage: did.max_usage,
+            campaign: did.campaign.clone(),
+        }));
+    }
+}
+
 /// Leaves out rows whose number came before.
 fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
     let mut seen = HashSet::with_capacity(rows.len());
@@ -180,7 +208,7 @@ fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
 
 fn statement(insert: &str, given: Option<Given>, merged: &str) -> String {
     let Some(given) = given else {
-        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING}");
+        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING_ID}");
     };
     let columns = [
         (given.area_code, "area_code = excluded.area_code, "),
@@ -249,6 +277,8 @@ fn bind_sqlite(
 fn metadata_text(metadata: &Map<String, Value>) -> Cow<'static, str> {
     match metadata.is_empty() {
         true => Cow::Borrowed("{}"),
-        false => Cow::Owned(json!(metadata).to_string()),
+        false => {
+            Cow::Owned(serde_json::to_string(metadata).expect("keys are texts and values JSON"))
+        }
     }
 }
