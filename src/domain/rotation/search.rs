@@ -222,8 +222,10 @@ static FOUR_DIGITS: [u16; 10_000] = {
     let mut table = [0; 10_000];
     let mut number = 0_u16;
     while number < 10_000 {
-        table[number as usize] =
-            number / 1_000 << 12 | number / 100 % 10 << 8 | number / 10 % 10 << 4 | number % 10;
+        table[number as usize] = (number / 1_000) << 12
+            | (number / 100 % 10) << 8
+            | (number / 10 % 10) << 4
+            | (number % 10);
         number += 1;
     }
     table
