@@ -8,6 +8,7 @@ pub mod follow_calls;
 pub mod hear_changes;
 pub mod import_dids;
 pub mod join;
+pub mod list_dids;
 pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
@@ -175,9 +176,21 @@ impl App {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        match self.tasks.spawn(work).await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        self.begin(work).await
+    }
+
+    /// Begins work at once, on a task of its own; it goes on whether its outcome is waited for or not.
+    pub fn begin<T, F>(&self, work: F) -> impl Future<Output = T> + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let begun = self.tasks.spawn(work);
+        async move {
+            match begun.await {
+                Ok(result) => result,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
         }
     }
 }

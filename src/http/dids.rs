@@ -13,6 +13,7 @@ use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
+use crate::app::list_dids::list_dids;
 use crate::app::manage_dids::{self, CreateError};
 use crate::domain::did::{DidId, MAX_USAGE_MAX, METADATA_LENGTH_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
@@ -48,7 +49,7 @@ pub(super) async fn list(
     let cursor = query.text("cursor")?;
     query.finish()?;
 
-    let page = app.store.list_dids(&caller.tenant, &filter, limit, cursor.as_deref()).await?;
+    let page = list_dids(&app, &caller.tenant, &filter, limit, cursor.as_deref()).await?;
     let data = page.items.iter().map(DidView::from).collect();
     Ok(Json(PageView { data, next_cursor: page.next }))
 }

@@ -151,6 +151,15 @@ impl Store {
         }
     }
 
+    /// How many transactions that write can go on at once with profit: SQLite has one writer, and
+    /// more than two would keep everybody else from PostgreSQL.
+    pub fn writes_at_once(&self) -> usize {
+        match self.database {
+            Database::Postgres { .. } => 2,
+            Database::Sqlite { .. } => 1,
+        }
+    }
+
     fn reads(&self) -> Pool<'_> {
         match &self.database {
             Database::Postgres { pool } => Pool::Postgres(pool),

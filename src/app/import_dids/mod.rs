@@ -5,8 +5,9 @@
 //!              └─ head            └─ bad rows ──> rejected ────────────────────^
 //! ```
 //!
-//! One chunk, one row and the first errors are all that is held, however long the file is. The next
-//! bytes are read when the sink is done with the last chunk, so a slow store slows the sender down.
+//! Some chunks, one row and the first errors are all that is held, however long the file is. While
+//! the sink is at work on as many chunks as it can store at once, the next one is read, and no more:
+//! a slow store slows the sender down.
 
 mod head;
 mod inventory;
@@ -16,9 +17,10 @@ mod rows;
 mod text;
 mod under_way;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::mem;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -93,7 +95,7 @@ pub enum ImportFailure<E: std::error::Error + 'static> {
 
 /// Reads a CSV and hands its DIDs to `sink` in chunks.
 ///
-/// `sink` stores a chunk and says what came of it. In a dry run it only looks which of the numbers
+/// `sink` stores a chunk, one at a time, and says what came of it. In a dry run it only looks which of the numbers
 /// are already there.
 pub async fn import<S, K, F, E>(
     source: S,
@@ -110,7 +112,7 @@ where
         true => Repeats::FirstCounts,
         false => Repeats::SinkNotices,
     };
-    import_with(source, settings, repeats, None, sink).await
+    import_with(source, Plan { settings, repeats, at_once: 1 }, None, sink).await
 }
 
 /// Who notices that a number stands in the file twice.
@@ -122,10 +124,19 @@ enum Repeats {
     FirstCounts,
 }
 
-async fn import_with<S, K, F, E>(
-    source: S,
+/// How an import goes about it.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
     settings: ImportSettings,
     repeats: Repeats,
+    /// How many chunks the sink may have at once. It begins with each at once, so one more is read
+    /// meanwhile.
+    at_once: usize,
+}
+
+async fn import_with<S, K, F, E>(
+    source: S,
+    plan: Plan,
     place: Option<Place>,
     sink: K,
 ) -> Result<ImportReport, ImportError<E>>
@@ -135,8 +146,9 @@ where
     F: Future<Output = Result<Stored, E>>,
     E: std::error::Error + 'static,
 {
-    let mut import = Import::new(settings, repeats, place, sink);
+    let mut import = Import::new(plan, place, sink);
     let outcome = import.run(source).await;
+    let outcome = outcome.and(import.settle().await);
     let kept = import.rejected.finish().await;
     let report = import.report;
     match outcome {
@@ -149,10 +161,13 @@ where
     }
 }
 
-struct Import<K> {
+struct Import<K, F> {
     settings: ImportSettings,
     repeats: Repeats,
     sink: K,
+    /// How many chunks the sink may have at once.
+    at_once: usize,
+    under_way: VecDeque<UnderWay<F>>,
     text: Text,
     /// None once the first line has decided what ends a cell.
     head: Option<Head>,
@@ -167,13 +182,27 @@ struct Import<K> {
     report: ImportReport,
 }
 
-impl<K> Import<K> {
-    fn new(settings: ImportSettings, repeats: Repeats, place: Option<Place>, sink: K) -> Self {
+/// A chunk that the sink has.
+struct UnderWay<F> {
+    numbers: HashSet<E164>,
+    stored: Pin<Box<F>>,
+}
+
+impl<K, F, E> Import<K, F>
+where
+    K: FnMut(Vec<DidRow>) -> F,
+    F: Future<Output = Result<Stored, E>>,
+    E: std::error::Error + 'static,
+{
+    fn new(plan: Plan, place: Option<Place>, sink: K) -> Self {
+        let Plan { settings, repeats, at_once } = plan;
         let import_id = place.as_ref().map(|place| place.import);
         Self {
             settings,
             repeats,
             sink,
+            at_once,
+            under_way: VecDeque::new(),
             text: Text::new(),
             head: Some(Head::new()),
             delimiter: b',',
@@ -186,15 +215,10 @@ impl<K> Import<K> {
         }
     }
 
-    async fn run<F, E>(
+    async fn run(
         &mut self,
         source: impl Stream<Item = io::Result<Bytes>>,
-    ) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    ) -> Result<(), ImportFailure<E>> {
         let mut source = std::pin::pin!(source);
         while let Some(bytes) = source.next().await {
             let text = self.text.take(bytes.map_err(ImportFailure::Source)?);
@@ -220,12 +244,7 @@ impl<K> Import<K> {
         self.flush().await
     }
 
-    async fn take<F, E>(&mut self, bytes: &[u8]) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), ImportFailure<E>> {
         match self.head.take() {
             None => self.take_rows(bytes).await,
             Some(mut head) => match head.feed(bytes) {
@@ -239,24 +258,14 @@ impl<K> Import<K> {
     }
 
     /// Begins with the rows, once the first line is known.
-    async fn begin<F, E>(&mut self, head: Head) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    async fn begin(&mut self, head: Head) -> Result<(), ImportFailure<E>> {
         let Decided { delimiter, rows, bytes } = head.decide();
         self.delimiter = delimiter;
         self.rows = rows;
         self.take_rows(&bytes).await
     }
 
-    async fn take_rows<F, E>(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    async fn take_rows(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>> {
         while let Fed::Row(used) = self.rows.feed(bytes)? {
             bytes = &bytes[used..];
             self.take_row()?;
@@ -270,7 +279,7 @@ impl<K> Import<K> {
         Ok(())
     }
 
-    fn take_row<E: std::error::Error + 'static>(&mut self) -> Result<(), ImportFailure<E>> {
+    fn take_row(&mut self) -> Result<(), ImportFailure<E>> {
         let line = self.rows.row_line();
         let row = self.rows.row();
         let Some(reader) = &mut self.reader else {
@@ -313,18 +322,37 @@ impl<K> Import<K> {
         }
     }
 
-    async fn flush<F, E>(&mut self) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
-        if !self.chunk.is_empty() {
-            let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
-            let stored = (self.sink)(chunk).await.map_err(ImportFailure::Sink)?;
-            self.report.add(stored);
+    /// Hands the chunk to the sink, once it has room for one more.
+    async fn flush(&mut self) -> Result<(), ImportFailure<E>> {
+        if self.chunk.is_empty() {
+            return Ok(());
         }
+        let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        let numbers: HashSet<E164> = chunk.iter().map(|row| row.did.number).collect();
+        // Of two rows with one number the first counts, so it must be there before the second.
+        let meets = |other: &UnderWay<F>| !other.numbers.is_disjoint(&numbers);
+        while self.under_way.len() >= self.at_once || self.under_way.iter().any(meets) {
+            self.settle_oldest().await?;
+        }
+        let stored = Box::pin((self.sink)(chunk));
+        self.under_way.push_back(UnderWay { numbers, stored });
         Ok(())
+    }
+
+    async fn settle_oldest(&mut self) -> Result<(), ImportFailure<E>> {
+        let Some(oldest) = self.under_way.pop_front() else { return Ok(()) };
+        self.report.add(oldest.stored.await.map_err(ImportFailure::Sink)?);
+        Ok(())
+    }
+
+    /// Waits for all that the sink has. What has begun is finished, and told, however the reading
+    /// ended.
+    async fn settle(&mut self) -> Result<(), ImportFailure<E>> {
+        let mut outcome = Ok(());
+        while !self.under_way.is_empty() {
+            outcome = outcome.and(self.settle_oldest().await);
+        }
+        outcome
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeping the index true to the store: what it holds, and what a refusal by the store teaches.
 
 use super::{Pick, RotationIndex};
-use crate::domain::did::DidId;
+use crate::domain::did::{DidId, DidState};
 use crate::domain::tenant::TenantId;
 
 impl RotationIndex {
@@ -19,6 +19,14 @@ impl RotationIndex {
             });
         }
         self.is_pickable(&pick.tenant, pick.did)
+    }
+
+    /// Takes in a DID that is new in the store. One it has already is left as it is: somebody has
+    /// changed it since, and told.
+    pub fn add(&mut self, state: &DidState) {
+        if !self.pools.get(&state.tenant).is_some_and(|pool| pool.has(state.id)) {
+            self.upsert(state);
+        }
     }
 
     /// Whether a pick could take this DID.

@@ -15,6 +15,7 @@ mod mirror;
 mod order;
 mod pool;
 mod run;
+mod search;
 mod slot;
 
 use hashbrown::HashMap;
@@ -24,6 +25,8 @@ use self::slot::{NameKey, OrderKey, Slot};
 use super::did::{DidId, DidState, DidStatus, TrunkName};
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
+
+pub use self::search::{Digits, Found, Rank, Search, TooManyDigits, Wanted};
 
 /// What a pick asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,6 +36,8 @@ pub(super) struct Pool {
     summary: Summary,
     /// The same for each campaign. Only in a pool that is not small.
     by_campaign: HashMap<NameKey, Summary>,
+    /// How often the slots have been given new places.
+    pub(super) rebuilds: u32,
 }
 
 /// The slots as one order sees them.
@@ -121,6 +123,15 @@ impl Pool {
 
     pub(super) fn is_pickable(&self, id: DidId) -> bool {
         self.find(id).is_some_and(|place| self.slot(place).is_pickable())
+    }
+
+    pub(super) fn has(&self, id: DidId) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// All slots, those of deleted DIDs included.
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
     pub(super) fn held(&self, place: usize, most: usize) -> Option<Vec<DidId>> {
@@ -290,7 +301,7 @@ impl Pool {
         let mut living = std::mem::take(&mut self.slots);
         living.retain(|slot| slot.way.status().is_some());
         living.sort_unstable_by_key(|slot| slot.id);
-        *self = Self::default();
+        *self = Self { rebuilds: self.rebuilds.wrapping_add(1), ..Self::default() };
         for slot in living {
             self.insert(slot);
         }

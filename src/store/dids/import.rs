@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
 
 use super::import_told::{Importer, read_from_postgres, read_from_sqlite};
 use super::row::{Shared, texts_of};
 use super::{During, Store, StoreError, stored_time};
-use crate::domain::did::{DidId, DidState, TrunkName};
+use crate::domain::did::{DidId, DidState, DidStatus, NewDid, TrunkName};
 use crate::domain::did_csv::{DidRow, Given};
 use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -63,6 +64,8 @@ const SQLITE: &str = "insert into asterisk_dids (id, tenant_id, number, area_cod
          then coalesce($4 ->> ('$.\"' || (value ->> 6) || '\"'), 0) else 0 end \
      from json_each($2) where true";
 
+/// A row that is new is as it was sent, so its id says all.
+const RETURNING_ID: &str = "returning id";
 /// Columns by place, as [`texts_of`] reads them.
 const RETURNING: &str = "returning id, tenant_id, number, area_code, trunk, status, usage_count, \
      max_usage, campaign_id, head_start";
@@ -140,7 +143,7 @@ impl Store {
     ) -> Result<Imported, sqlx::Error> {
         let mut imported = Imported::default();
         let mut shared = Shared::default();
-        let levels = json!(levels).to_string();
+        let levels_told = json!(levels).to_string();
         let numbers = numbers_to_change(parts);
         macro_rules! each_part {
             ($transaction:expr, $insert:expr, $merged:expr, $level:expr, $bind:ident, $read:ident, $tell:ident) => {{
@@ -151,10 +154,16 @@ impl Store {
                 };
                 for (given, rows) in parts {
                     let sql = AssertSqlSafe(statement($insert, *given, $merged, $level));
-                    let query = $bind(sqlx::query(sql), tenant, rows, now).bind(levels.clone());
+                    let query = $bind(sqlx::query(sql), tenant, rows, now).bind(levels_told.clone());
                     let written = query.fetch_all(&mut *transaction).await?;
-                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     imported.states.reserve(written.len());
+                    if given.is_none() {
+                        let ids: Result<HashSet<Uuid>, _> =
+                            written.iter().map(|row| row.try_get(0)).collect();
+                        imported.take_new(tenant, rows, &ids?, levels);
+                        continue;
+                    }
+                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     for row in &written {
                         let texts = texts_of(row)?;
                         match fresh.contains(&texts.id) {
@@ -209,6 +218,36 @@ impl Store {
     }
 }
 
+impl Imported {
+    /// Takes in those of `rows` that were inserted: the ones with these ids.
+    fn take_new(
+        &mut self,
+        tenant: &TenantId,
+        rows: &[DidRow],
+        ids: &HashSet<Uuid>,
+        levels: &BTreeMap<CampaignId, u32>,
+    ) {
+        let level = |did: &NewDid| match did.status {
+            DidStatus::Active => did.campaign.as_ref().and_then(|id| levels.get(id)).copied(),
+            DidStatus::Available | DidStatus::Inactive | DidStatus::Suspended => None,
+        };
+        self.inserted += ids.len() as u64;
+        let new = rows.iter().map(|row| &row.did).filter(|did| ids.contains(&did.id.0));
+        self.states.extend(new.map(|did| DidState {
+            id: did.id,
+            tenant: tenant.clone(),
+            number: did.number,
+            area_code: did.area_code,
+            trunk: did.trunk.clone(),
+            status: did.status,
+            usage_count: 0,
+            head_start: level(did).unwrap_or(0),
+            max_usage: did.max_usage,
+            campaign: did.campaign.clone(),
+        }));
+    }
+}
+
 /// Leaves out rows whose number came before.
 fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
     let mut seen = HashSet::with_capacity(rows.len());
@@ -247,7 +286,7 @@ fn new_ids(parts: &Parts) -> impl Fn(DidId) -> bool + Clone {
 
 fn statement(insert: &str, given: Option<Given>, merged: &str, level: &str) -> String {
     let Some(given) = given else {
-        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING}");
+        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING_ID}");
     };
     let columns = [
         (given.area_code, "area_code = excluded.area_code, "),
@@ -335,6 +374,8 @@ fn bind_sqlite(
 fn metadata_text(metadata: &Map<String, Value>) -> Cow<'static, str> {
     match metadata.is_empty() {
         true => Cow::Borrowed("{}"),
-        false => Cow::Owned(json!(metadata).to_string()),
+        false => {
+            Cow::Owned(serde_json::to_string(metadata).expect("keys are texts and values JSON"))
+        }
     }
 }

@@ -68,7 +68,7 @@ async fn update(app: &App, file: String) -> ImportReport {
         .unwrap()
 }
 
-fn app(store: &Store) -> App {
+pub(super) fn app(store: &Store) -> App {
     App {
         store: store.clone(),
         ledger: ledger(store.clone(), writer(), LedgerSettings::default()).0,

@@ -7,8 +7,10 @@ mod chaos;
 mod conformance;
 mod csv;
 mod did_changes;
+mod import;
 mod import_told;
 mod ledger;
+mod lists;
 mod lost_answer;
 mod open;
 

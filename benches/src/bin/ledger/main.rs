@@ -1,11 +1,12 @@
 //! Durable picks on PostgreSQL and SQLite, beside the two designs that Rotary does without, on the
-//! same database; then the import and the load of a million DIDs.
+//! same database; then the import and the load of a million DIDs, and lists of them.
 //!
 //! Rows on stdout: `name | value | baseline | ratio`. All of it, or the part named by the argument:
-//! `sqlite`, `postgres` or `bulk`.
+//! `sqlite`, `postgres`, `bulk` or `list`.
 
 mod baseline;
 mod bulk;
+mod list;
 mod measure;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../../../tests/it/postgres.rs"]
@@ -49,6 +50,9 @@ async fn main() {
     }
     if wanted("bulk") {
         bulk::run().await;
+    }
+    if wanted("list") {
+        list::run().await;
     }
 }
 
