@@ -191,7 +191,11 @@ impl Ask {
     /// Asks this router, through this door.
     pub(crate) async fn of(self, router: Router, door: Door) -> Answer {
         let (head, body) = self.exchange(router, door).await;
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let body = match serde_json::from_slice(&body) {
+            Ok(json) => json,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&body).into_owned()),
+        };
         Answer { status: head.status, headers: head.headers, body }
     }
 

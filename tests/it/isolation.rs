@@ -26,6 +26,8 @@ pub(crate) struct Acme {
     pub(crate) number: String,
     pub(crate) call: String,
     pub(crate) key: String,
+    /// An import of which a row was rejected.
+    pub(crate) import: String,
     pub(crate) dids_cursor: String,
     pub(crate) calls_cursor: String,
     /// Every word of it that must not reach another tenant; not `number`, which the other tenant
@@ -219,6 +221,13 @@ impl Acme {
         ];
         let body = json!({"role": "operator", "tenantId": "acme", "label": "acme-label"});
         let key = acme(Ask::post("/api/keys", &body)).await;
+        for campaign in ["c_acme", "c_both"] {
+            let body = json!({"id": campaign, "name": "acme-campaign"});
+            assert_eq!(acme(Ask::post("/api/campaigns", &body)).await.status, 201);
+        }
+        let damaged = "number,notes\n404555,acme-note\n";
+        let import = Ask::post_as("/api/asterisk-dids/import", "text/csv", damaged);
+        let import = acme(import).await;
         let dids = acme(Ask::get("/api/asterisk-dids?limit=1")).await;
         let list = acme(Ask::get("/api/calls?limit=1")).await;
         let all = acme(Ask::get("/api/asterisk-dids")).await;
@@ -241,12 +250,14 @@ impl Acme {
             words.push(did["id"].as_str().unwrap().to_owned());
         }
         words.push(routes::FREE[1..].to_owned());
-        assert_eq!(words.len(), 9 + 3 + 3, "{words:?}");
+        words.push(import.text("importId").to_owned());
+        assert_eq!(words.len(), 9 + 3 + 4, "{words:?}");
         Self {
             did: all.body["data"][0]["id"].as_str().unwrap().to_owned(),
             number: all.body["data"][0]["number"].as_str().unwrap().to_owned(),
             call: calls[0].text("id").to_owned(),
             key: key.text("id").to_owned(),
+            import: import.text("importId").to_owned(),
             dids_cursor: dids.text("nextCursor").to_owned(),
             calls_cursor: list.text("nextCursor").to_owned(),
             words,

@@ -39,6 +39,9 @@ const NOBODY: &[&str] = &[];
 const DIDS: &str = "/api/asterisk-dids";
 const NEXT: &str = "/api/asterisk-dids/next-available";
 const IMPORT: &str = "/api/asterisk-dids/import";
+const EXPORT: &str = "/api/asterisk-dids/export";
+const RESET: &str = "/api/asterisk-dids/{id}/reset-usage";
+const REJECTED: &str = "/api/asterisk-dids/imports/{id}/rejected";
 const NODE: &str = "/api/journeys/make-call";
 const TO: &str = "+14155550199";
 
@@ -58,7 +61,6 @@ pub(super) const ROUTES: &[Route] = &[
         ]
     }),
     // The same number may be another tenant's: that it is must not show.
-    // The same number may be another tenant's: that it is must not show.
     route("POST", DIDS, OPERATORS, Own(201), |acme| {
         vec![Ask::post(DIDS, &json!({"number": acme.number}))]
     }),
@@ -75,6 +77,21 @@ pub(super) const ROUTES: &[Route] = &[
     }),
     route("GET", "/api/asterisk-dids/{id}", ALL, NotFound("did_not_found"), |acme| {
         vec![Ask::get(&format!("{DIDS}/{}", acme.did))]
+    }),
+    route("PUT", "/api/asterisk-dids/{id}", OPERATORS, NotFound("did_not_found"), |acme| {
+        vec![Ask::put(&format!("{DIDS}/{}", acme.did), &json!({"status": "suspended"}))]
+    }),
+    route("DELETE", "/api/asterisk-dids/{id}", OPERATORS, NotFound("did_not_found"), |acme| {
+        vec![Ask::delete(&format!("{DIDS}/{}", acme.did))]
+    }),
+    route("POST", RESET, OPERATORS, NotFound("did_not_found"), |acme| {
+        vec![Ask::post_as(&RESET.replace("{id}", &acme.did), "", "")]
+    }),
+    route("GET", EXPORT, ALL, Own(200), |_| {
+        vec![Ask::get(EXPORT), Ask::get("/api/asterisk-dids/export?campaignId=c_acme")]
+    }),
+    route("GET", REJECTED, ALL, NotFound("import_not_found"), |acme| {
+        vec![Ask::get(&REJECTED.replace("{id}", &acme.import))]
     }),
     route("GET", "/api/calls", ALL, Own(200), |acme| {
         vec![
@@ -107,6 +124,34 @@ pub(super) const ROUTES: &[Route] = &[
     }),
     route("POST", NODE, NOBODY, Own(403), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "acme", "to": TO}))]
+    }),
+    route("GET", "/api/campaigns", ALL, Own(200), |_| vec![Ask::get("/api/campaigns")]),
+    // The same id may be another tenant's.
+    route("POST", "/api/campaigns", OPERATORS, Own(201), |_| {
+        vec![Ask::post("/api/campaigns", &json!({"id": "c_both"}))]
+    }),
+    route("GET", "/api/campaigns/{id}", ALL, NotFound("campaign_not_found"), |_| {
+        vec![Ask::get("/api/campaigns/c_acme")]
+    }),
+    route("PUT", "/api/campaigns/{id}", OPERATORS, NotFound("campaign_not_found"), |_| {
+        vec![Ask::put("/api/campaigns/c_acme", &json!({"join": "lowest"}))]
+    }),
+    route("GET", "/api/tenants", ALL, Own(200), |_| vec![Ask::get("/api/tenants")]),
+    route("POST", "/api/tenants", NOBODY, Own(403), |_| {
+        vec![Ask::post("/api/tenants", &json!({"id": "acme"}))]
+    }),
+    route("GET", "/api/tenants/{id}", ALL, NotFound("tenant_not_found"), |_| {
+        vec![Ask::get("/api/tenants/acme")]
+    }),
+    route("POST", "/api/tenants/{id}/webhook-secret", NOBODY, Own(403), |_| {
+        vec![Ask::post_as("/api/tenants/acme/webhook-secret", "", "")]
+    }),
+    route("GET", "/api/audit-log", OPERATORS, Own(200), |acme| {
+        vec![
+            Ask::get("/api/audit-log?limit=1000"),
+            Ask::get(&format!("/api/audit-log?didId={}", acme.did)),
+            Ask::get(&format!("/api/audit-log?subjectId={}", acme.key)),
+        ]
     }),
     route("GET", "/api/keys", NOBODY, Own(403), |_| {
         vec![Ask::get("/api/keys"), Ask::get("/api/keys?tenantId=acme")]
