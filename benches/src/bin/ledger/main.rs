@@ -174,7 +174,14 @@ async fn fill(store: &Store, count: u64) -> Arc<Vec<DidState>> {
     for chunk in 0..count / 5_000 {
         let rows = (chunk * 5_000..(chunk + 1) * 5_000).map(new_did).collect();
         let imported = store
-            .import_dids(&tenant(), rows, OnDuplicate::Skip, &BTreeMap::new(), &importer, Utc::now())
+            .import_dids(
+                &tenant(),
+                rows,
+                OnDuplicate::Skip,
+                &BTreeMap::new(),
+                &importer,
+                Utc::now(),
+            )
             .await
             .expect("an import");
         states.extend(imported.states);
