@@ -16,8 +16,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::auth::MayChange;
+use super::openapi::{ImportForm, ImportQuery, refusals};
 use super::problem::{Code, Problem};
 use super::request::{QueryString, media_type, too_large};
+use super::view::ImportView;
 use crate::app::App;
 use crate::app::import_dids::{
     ImportError, ImportFailure, ImportReport, ImportSettings, import_dids,
@@ -41,7 +43,23 @@ const PIECES_MAX: usize = 4;
 /// The multipart field that holds the file.
 const FIELD: &str = "file";
 
-/// `POST /api/asterisk-dids/import`
+refusals! {
+    Importing: DOOR, [InvalidBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, MissingField, UnknownField,
+        InvalidCsv];
+}
+
+/// Import DIDs
+///
+/// A CSV of any number of rows, as the body or as the field `file` of a form. Columns are found by the names in the
+/// first line, in any order and case: `number` must be there; `areaCode`, `trunk`, `status`, `maxUsage`, `provider`,
+/// `region` and `notes` may; any other is kept in `metadata`. A bad row is reported and the rest go in. Needs the
+/// role `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/asterisk-dids/import", tag = "DIDs", operation_id = "importDids",
+    params(ImportQuery),
+    request_body(content((String = "text/csv"), (ImportForm = "multipart/form-data"))),
+    responses((status = 200, description = "What became of it", body = ImportView), Importing),
+)]
 pub(super) async fn import(
     MayChange(caller): MayChange,
     State(app): State<App>,

@@ -11,16 +11,34 @@ use uuid::Uuid;
 
 use super::auth::{KEY_PREFIX, MayAdminister, hash};
 use super::fields::missing;
+use super::openapi::{NewKeyBody, PathUuid, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId};
 use super::view::{KeyView, NewKeyView, PageView};
 use crate::app::{App, now};
 use crate::store::keys::{ApiKey, Role};
 
-/// The longest label, in bytes.
+/// The longest label, in characters.
 const LABEL_LENGTH_MAX: usize = 200;
 
-/// `POST /api/keys`
+refusals! {
+    Creating: DOOR, BODY;
+    Listing: DOOR;
+    Revoking: DOOR, [KeyNotFound, RouteNotFound];
+}
+
+/// Create a key
+///
+/// The key is shown this once; only its hash is kept. Needs the role `admin`.
+#[utoipa::path(
+    post, path = "/api/keys", tag = "Keys", operation_id = "createKey",
+    request_body = NewKeyBody,
+    responses(
+        (status = 201, description = "The key, shown this once", body = NewKeyView,
+            headers(("Location" = String, description = "What `DELETE` revokes"))),
+        Creating,
+    ),
+)]
 pub(super) async fn create(
     MayAdminister(caller): MayAdminister,
     State(app): State<App>,
@@ -28,8 +46,8 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let role = fields.parse::<Role>("role")?.ok_or_else(|| missing("role"))?;
     let label = fields.text("label")?;
-    if label.as_ref().is_some_and(|label| label.len() > LABEL_LENGTH_MAX) {
-        return Err(Problem::invalid("label", format!("may have {LABEL_LENGTH_MAX} bytes")));
+    if label.as_ref().is_some_and(|label| label.chars().count() > LABEL_LENGTH_MAX) {
+        return Err(Problem::invalid("label", format!("may have {LABEL_LENGTH_MAX} characters")));
     }
     let tenant = fields.parse("tenantId")?;
     if role == Role::Admin && tenant.is_some() {
@@ -55,7 +73,13 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
-/// `GET /api/keys`
+/// List keys
+///
+/// All keys of all tenants, without the keys themselves. Needs the role `admin`.
+#[utoipa::path(
+    get, path = "/api/keys", tag = "Keys", operation_id = "listKeys",
+    responses((status = 200, description = "All keys", body = PageView<KeyView>), Listing),
+)]
 pub(super) async fn list(
     MayAdminister(_): MayAdminister,
     State(app): State<App>,
@@ -64,7 +88,14 @@ pub(super) async fn list(
     Ok(Json(PageView { data: keys.iter().map(KeyView::from).collect(), next_cursor: None }))
 }
 
-/// `DELETE /api/keys/{id}`
+/// Revoke a key
+///
+/// It opens nothing from now on. Needs the role `admin`.
+#[utoipa::path(
+    delete, path = "/api/keys/{id}", tag = "Keys", operation_id = "revokeKey",
+    params(PathUuid),
+    responses((status = 204, description = "It is revoked"), Revoking),
+)]
 pub(super) async fn revoke(
     MayAdminister(_): MayAdminister,
     State(app): State<App>,

@@ -7,10 +7,12 @@ pub mod auth;
 mod call_request;
 mod calls;
 mod dids;
+mod docs;
 mod fields;
 mod import;
 mod keys;
 pub mod listen;
+pub mod openapi;
 pub mod problem;
 mod request;
 mod request_id;
@@ -23,7 +25,9 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{delete, get, post};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::request::{no_such_method, no_such_route};
 use self::request_id::with_request_id;
@@ -53,23 +57,31 @@ impl Default for Settings {
 
 /// Everything that can be asked for, behind both doors.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/api/status", get(status::status))
-        .route("/api/asterisk-dids", get(dids::list).post(dids::create))
-        .route("/api/asterisk-dids/next-available", get(dids::next_available))
-        .route("/api/asterisk-dids/import", post(import::import))
-        .route("/api/asterisk-dids/{id}", get(dids::find))
-        .route("/api/calls", get(calls::list).post(calls::make))
-        .route("/api/calls/{id}", get(calls::find))
-        .route("/api/journeys/make-call", post(calls::make_for_journey))
-        .route("/api/keys", get(keys::list).post(keys::create))
-        .route("/api/keys/{id}", delete(keys::revoke))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         // Every body has a bound of its own where it is read; axum's would cut an import short.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(with_request_id))
         .with_state(app)
+}
+
+/// The routes, a path a line: the handlers' annotations say which path and method, and are the document.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(status::health))
+        .routes(routes!(status::ready))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::docs))
+        .routes(routes!(status::status))
+        .routes(routes!(dids::list, dids::create))
+        .routes(routes!(dids::next_available))
+        .routes(routes!(import::import))
+        .routes(routes!(dids::find))
+        .routes(routes!(calls::list, calls::make))
+        .routes(routes!(calls::find))
+        .routes(routes!(calls::make_for_journey))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
 }

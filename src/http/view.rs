@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::call::cause::Cause;
@@ -12,7 +13,7 @@ use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
 
 /// A part of a list, and where the next part begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageView<T> {
     /// The part.
@@ -22,7 +23,7 @@ pub struct PageView<T> {
 }
 
 /// A DID.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DidView {
     /// Its id.
@@ -54,7 +55,7 @@ pub struct DidView {
 }
 
 /// A call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
     /// Its id.
@@ -118,7 +119,7 @@ pub struct CallView {
 }
 
 /// The DID of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallDidView {
     /// Its id.
     pub id: DidId,
@@ -129,7 +130,7 @@ pub struct CallDidView {
 }
 
 /// Why a call ended, by Q.850.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CauseView {
     /// The cause.
     pub code: u16,
@@ -138,7 +139,7 @@ pub struct CauseView {
 }
 
 /// A state a call reached, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
     /// The state.
     pub status: CallStatus,
@@ -250,7 +251,7 @@ impl From<Cause> for CauseView {
 }
 
 /// The DID the next pick would take.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NextView {
     /// The DID, its fields beside the reason's.
     #[serde(flatten)]
@@ -260,7 +261,7 @@ pub struct NextView {
 }
 
 /// What became of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportView {
     /// Whether the file was read to its end; single rows may have failed.
@@ -284,7 +285,7 @@ pub struct ImportView {
 }
 
 /// A row that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ImportErrorView {
     /// Its line in the file; the header is line 1.
     pub row: u64,
@@ -299,7 +300,7 @@ pub struct ImportErrorView {
 }
 
 /// A key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
     /// Its id.
@@ -317,7 +318,7 @@ pub struct KeyView {
 }
 
 /// A key just created.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewKeyView {
     /// All but the key.
     #[serde(flatten)]
@@ -327,7 +328,7 @@ pub struct NewKeyView {
 }
 
 /// Whether calls can be placed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadyView {
     /// `ready` or `unready`.
     pub status: String,
@@ -336,7 +337,7 @@ pub struct ReadyView {
 }
 
 /// What the daemon leans on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChecksView {
     /// The store.
     pub store: CheckView,
@@ -345,7 +346,7 @@ pub struct ChecksView {
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckView {
     /// `up` or `down`.
     pub status: String,
@@ -355,7 +356,7 @@ pub struct CheckView {
 }
 
 /// How the daemon is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// `ready` or `unready`.
@@ -379,7 +380,7 @@ pub struct StatusView {
 }
 
 /// How many DIDs there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DidCountsView {
     /// All that the rotation knows.
     pub total: usize,

@@ -30,6 +30,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) text: String,
 }
 
 /// A request that is not sent yet.
@@ -119,8 +121,9 @@ impl House {
         let router = rotary::http::router(self.running.app.clone());
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status, headers: head.headers, body }
+        Answer { status: head.status, headers: head.headers, body, text }
     }
 }
 
@@ -164,7 +167,7 @@ impl Ask {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
-    fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
+    pub(crate) fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
         let mut request = Request::builder().method(method).uri(path);
         if !kind.is_empty() {
             request = request.header("content-type", kind);

@@ -1,0 +1,89 @@
+//! Schemathesis asks the daemon all that its OpenAPI document allows, and much that it does not, and
+//! must find nothing. `tests/prepare.sh` installs it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rotary::demo::callee::Pace;
+use rotary::demo::{self, Simulated};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::postgres::{Fsync, Postgres};
+use crate::rotary::Rotary;
+
+/// The same questions in every run.
+const SEED: &str = "20261121";
+
+/// How many questions an operation is asked at most, in each phase.
+const EXAMPLES_MAX: &str = "40";
+
+#[tokio::test]
+async fn schemathesis_finds_nothing_on_sqlite() {
+    finds_nothing(Rotary::new()).await;
+}
+
+#[tokio::test]
+async fn schemathesis_finds_nothing_on_postgresql() {
+    let server = Postgres::new(Fsync::Off);
+
+    finds_nothing(Rotary::new().set("DATABASE_URL", &server.url())).await;
+}
+
+async fn finds_nothing(rotary: Rotary) {
+    let settings = demo::Settings { pace: Pace::INSTANT, ..demo::Settings::default() };
+    let asterisk = Simulated::bind(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    let address = asterisk.address().to_string();
+    let tasks = TaskTracker::new();
+    tasks.spawn(asterisk.run(tasks.clone(), CancellationToken::new()));
+    let rotary = rotary
+        .set("ROTARY_ASTERISK__ADDRESS", &address)
+        .set("ROTARY_ASTERISK__SECRET", "s3cret")
+        .start_ready()
+        .await;
+    // Without numbers every call would be refused for want of one.
+    let file = rotary.file("dids.csv", "number,status\n+14045556789,active\n+14045556790,active\n");
+    rotary.json(&["dids", "import", &file]).await;
+    let key = rotary.cli(&["keys", "create", "--role", "admin"]).await;
+    let key = key.stdout.trim();
+
+    // The tenant's header is random in the first run. In the second, which follows what it created,
+    // it would hide everything.
+    ask(&rotary, key, &["--phases", "examples,coverage,fuzzing"]).await;
+    ask(&rotary, key, &["--phases", "stateful", "--header", "X-Tenant-Id: default"]).await;
+}
+
+async fn ask(rotary: &Rotary, key: &str, arguments: &[&str]) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis");
+    // It leaves a database of what it asked.
+    let place = TempDir::new().unwrap();
+    let output = Command::new(program(&here))
+        .arg("--config-file")
+        .arg(here.join("schemathesis.toml"))
+        .args(["run", &format!("http://{}/openapi.json", rotary.tcp_address())])
+        .args(["--checks", "all", "--seed", SEED, "--max-examples", EXAMPLES_MAX])
+        .args(arguments)
+        .env("SCHEMATHESIS_HOOKS", here.join("hooks.py"))
+        .env("ROTARY_KEY", key)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NO_COLOR", "1")
+        .current_dir(place.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+
+    let report = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "schemathesis {arguments:?}:\n{report}{complaints}");
+    assert!(report.contains("No issues found"), "{report}");
+}
+
+fn program(here: &Path) -> PathBuf {
+    let program = here.join(".cache/venv/bin/schemathesis");
+    assert!(program.exists(), "schemathesis is not installed; run tests/prepare.sh");
+    program
+}
