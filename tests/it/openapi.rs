@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::Method;
 use rotary::http::openapi;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::house::{Answer, Ask, House};
 
@@ -292,10 +293,8 @@ fn shape(value: &Value) -> Value {
 /// Learns which id of this run stands for which recorded one.
 fn remember_ids(recorded: &Value, actual: &Value, ids: &mut BTreeMap<String, String>) {
     match (recorded, actual) {
-        (Value::String(recorded), Value::String(actual)) => {
-            if recorded.parse::<uuid::Uuid>().is_ok() {
-                ids.insert(recorded.clone(), actual.clone());
-            }
+        (Value::String(recorded), Value::String(actual)) if recorded.parse::<Uuid>().is_ok() => {
+            ids.insert(recorded.clone(), actual.clone());
         }
         (Value::Array(recorded), Value::Array(actual)) => {
             recorded.iter().zip(actual).for_each(|(r, a)| remember_ids(r, a, ids));
