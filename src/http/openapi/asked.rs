@@ -177,7 +177,7 @@ pub(in crate::http) struct MakeCallBody {
     idempotency_key: Option<String>,
 }
 
-/// A call to place, as the node of a journey has it: [`MakeCallBody`] with its type and tenant.
+/// A call to place, as the node of a journey has it: what `POST /api/calls` takes, with the type and the tenant of the node.
 #[derive(ToSchema)]
 #[schema(as = JourneyNode, rename_all = "camelCase")]
 pub(in crate::http) struct JourneyNodeBody {

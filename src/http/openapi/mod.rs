@@ -1,8 +1,8 @@
 //! The OpenAPI document: made from the handlers' own annotations, finished here, served as it is
 //! committed in `docs/openapi.json`.
 //!
-//! A route exists because [`super::routes`] names its handler, and so does its path in the document.
-//! What belongs to every operation (the tenant's header, examples) is added by [`finish`].
+//! A route exists because `http::routes` names its handler, and so does its path in the document.
+//! What belongs to every operation (the tenant's header, examples) is added by `finish`.
 
 mod asked;
 mod finish;
