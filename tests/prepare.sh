@@ -74,7 +74,7 @@ bring_up_schemathesis() {
             { tail -n 20 "$log" >&2 && die "pip cannot install schemathesis; all it said is in tests/$log"; }
         cp "$wanted" "$venv/requirements.txt"
     fi
-    say "schemathesis: $("$venv/bin/schemathesis" --version)"
+    say "$("$venv/bin/schemathesis" --version)"
 }
 
 install_missing
