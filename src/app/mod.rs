@@ -1,16 +1,23 @@
 //! What Rotary can do: one file per operation.
 
 pub mod call_book;
+pub mod campaigns;
+pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hear_changes;
 pub mod import_dids;
+pub mod join;
+pub mod list_dids;
 pub mod make_call;
 pub mod manage_dids;
+pub mod manage_tenants;
 pub mod pick_did;
 pub mod status;
 pub mod warm_up;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -19,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
+use self::campaigns::SharedCampaigns;
+use self::import_dids::ImportsUnderWay;
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -37,12 +46,16 @@ pub struct App {
     pub ami: Client,
     /// Which DID comes next.
     pub index: SharedIndex,
+    /// What the tenants said of their campaigns.
+    pub campaigns: SharedCampaigns,
     /// Held over a change of DIDs in the store and in the index, so that both see changes in one
     /// order. Picks do not take it.
     pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
-    /// How calls are placed.
+    /// The imports under way.
+    pub imports: ImportsUnderWay,
+    /// How calls are placed and files imported.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
     pub tasks: TaskTracker,
@@ -50,18 +63,29 @@ pub struct App {
     pub started_at: DateTime<Utc>,
 }
 
-/// How calls are placed.
+/// How calls are placed and files imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// What a call does once answered, unless the request says otherwise.
     pub calls: CallDefaults,
     /// The trunks that need more than their name.
     pub trunks: BTreeMap<TrunkName, Trunk>,
+    /// How files are imported.
+    pub imports: ImportLimits,
     /// How long a request waits for the store before it is told to come back later.
     pub patience: Duration,
     /// How often the calls we follow are compared with Asterisk's list while there are any, so
     /// that a call whose end was never heard does not live for ever.
     pub compare_every: Duration,
+}
+
+/// How files are imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportLimits {
+    /// Where the rows are kept that imports reject; none keeps none.
+    pub directory: Option<PathBuf>,
+    /// How many imports may run at once, dry runs too.
+    pub at_once: usize,
 }
 
 /// `[calls]`: what a request that says nothing gets.
@@ -92,9 +116,16 @@ impl Default for Settings {
         Self {
             calls: CallDefaults::default(),
             trunks: BTreeMap::new(),
+            imports: ImportLimits::default(),
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
         }
+    }
+}
+
+impl Default for ImportLimits {
+    fn default() -> Self {
+        Self { directory: None, at_once: 2 }
     }
 }
 
@@ -145,9 +176,21 @@ impl App {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        match self.tasks.spawn(work).await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        self.begin(work).await
+    }
+
+    /// Begins work at once, on a task of its own; it goes on whether its outcome is waited for or not.
+    pub fn begin<T, F>(&self, work: F) -> impl Future<Output = T> + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let begun = self.tasks.spawn(work);
+        async move {
+            match begun.await {
+                Ok(result) => result,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
         }
     }
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::app::{CallDefaults, Trunk};
+use crate::app::{CallDefaults, ImportLimits, Trunk};
 use crate::domain::did::TrunkName;
+use crate::http::limits;
 use crate::telemetry;
 
 /// The whole file. Holds secrets, so it has no `Debug`; `rotary config` prints them masked.
@@ -21,6 +22,8 @@ pub struct Sections {
     pub(super) calls: CallDefaults,
     pub(super) http: Http,
     pub(super) control: Control,
+    pub(super) limits: limits::Settings,
+    pub(super) imports: Imports,
     pub(super) log: telemetry::Settings,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
     /// Sections whose features are not in this version. An operator's file may have them already.
@@ -65,6 +68,13 @@ pub(super) struct Control {
     pub(super) socket: Option<PathBuf>,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Imports {
+    /// How many may run at once, dry runs too.
+    pub(super) at_once: usize,
+}
+
 /// `[trunks.NAME]`: what [`Trunk`] knows, and what paces a trunk in a later version.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,6 +103,12 @@ impl Default for Asterisk {
 impl Default for Http {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 5000)) }
+    }
+}
+
+impl Default for Imports {
+    fn default() -> Self {
+        Self { at_once: ImportLimits::default().at_once }
     }
 }
 

@@ -5,7 +5,9 @@
 mod as_text;
 pub mod audit;
 pub mod call;
+pub mod campaign;
 pub mod did;
+pub mod did_change;
 pub mod did_csv;
 pub mod json;
 pub mod number;

@@ -206,8 +206,9 @@ async fn wait_for(
     reached.map_err(Problem::store_unavailable)
 }
 
-/// RFC 3339 has years of four digits; PostgreSQL refuses some that chrono reads beyond them.
-fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
+/// The time from which on a list is wanted, one that both databases can hold: RFC 3339 has years of
+/// four digits, and PostgreSQL refuses some that chrono reads beyond them.
+pub(super) fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
     let since = query.parse::<DateTime<Utc>>("since")?;
     match since.is_none_or(|at| (0..=9999).contains(&at.year())) {
         true => Ok(since),

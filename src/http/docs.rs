@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::openapi::document;
+use super::openapi::{document, refusals};
 
 const STYLE: &str = include_str!("docs.css");
 
@@ -24,12 +24,16 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+refusals! {
+    Open: HEAD;
+}
+
 /// This documentation
 ///
 /// The OpenAPI document as a page to read. Needs no key and nothing from the internet.
 #[utoipa::path(
     get, path = "/docs", tag = "House", operation_id = "docs", security(()),
-    responses((status = 200, description = "The page", body = String, content_type = "text/html")),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"), Open),
 )]
 pub(super) async fn docs() -> impl IntoResponse {
     let no_sniffing = (HeaderName::from_static("x-content-type-options"), "nosniff");

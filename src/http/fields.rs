@@ -1,8 +1,9 @@
 //! Reading a request's fields one by one, so that every complaint can name its field.
 //!
 //! What is read is taken out; [`Fields::finish`] complains of what nobody asked for, and says what
-//! there is. An explicit `null` is the same as a field left out.
+//! there is. An explicit `null` is the same as a field left out, but for a change, which asks for it.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -16,7 +17,9 @@ use crate::domain::number::{E164, Region};
 /// The fields of a JSON body or of a query that are not read yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fields {
-    left: Map<String, Value>,
+    given: Map<String, Value>,
+    /// The fields of a JSON body that are explicitly `null`.
+    nulls: BTreeSet<String>,
     source: Source,
     /// What was asked for so far: the fields there are.
     asked: Vec<&'static str>,
@@ -39,10 +42,7 @@ impl Fields {
             Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}"))
         })?;
         match value {
-            Value::Object(mut fields) => {
-                fields.retain(|_, value| !value.is_null());
-                Ok(Self::new(Source::Json, fields))
-            }
+            Value::Object(fields) => Ok(Self::new(Source::Json, fields)),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -75,19 +75,23 @@ impl Fields {
         Ok(Self::new(Source::Query, fields))
     }
 
-    fn new(source: Source, left: Map<String, Value>) -> Self {
-        Self { left, source, asked: Vec::new() }
+    fn new(source: Source, mut given: Map<String, Value>) -> Self {
+        let is_null = |(name, value): (&String, &Value)| value.is_null().then(|| name.clone());
+        let nulls = given.iter().filter_map(is_null).collect();
+        given.retain(|_, value| !value.is_null());
+        Self { given, nulls, source, asked: Vec::new() }
     }
 
     /// What makes two requests the same: SHA-256 over the fields, whatever their order and spacing.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         // The map keeps its keys sorted, so equal fields print equally.
-        Sha256::digest(serde_json::to_vec(&self.left).expect("JSON prints")).into()
+        Sha256::digest(serde_json::to_vec(&self.given).expect("JSON prints")).into()
     }
 
     /// Takes a field as it is.
     pub(super) fn value(&mut self, name: &'static str) -> Option<Value> {
-        self.take(name).filter(|value| !value.is_null())
+        self.note(name);
+        self.given.remove(name)
     }
 
     /// Takes a text.
@@ -141,7 +145,7 @@ impl Fields {
     /// Takes a truth; in a query it is `true` or `false`.
     pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
         let query = self.source == Source::Query;
-        match self.take(name) {
+        match self.value(name) {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
             Some(Value::String(word)) if word == "true" && query => Ok(Some(true)),
@@ -162,21 +166,48 @@ impl Fields {
         }
     }
 
-    /// Complains of a field that nobody read.
-    pub(super) fn finish(self) -> Result<(), Problem> {
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let known = self.asked.join(", ");
-                let detail = format!("There is no field {name:?} here; known are: {known}");
-                Err(Problem::new(Code::UnknownField, detail).at(name))
-            }
+    /// Takes the explicit `null` of a field that it clears.
+    pub(super) fn is_null(&mut self, name: &'static str) -> bool {
+        self.note(name);
+        self.nulls.remove(name)
+    }
+
+    /// Complains of an explicit `null` in a field that cannot be cleared.
+    pub(super) fn not_null(&self, name: &str) -> Result<(), Problem> {
+        match self.nulls.contains(name) {
+            true => Err(Problem::invalid(name, "cannot be cleared")),
+            false => Ok(()),
         }
     }
 
-    fn take(&mut self, name: &'static str) -> Option<Value> {
-        self.asked.push(name);
-        self.left.remove(name)
+    /// Takes a field that may be there and means nothing.
+    pub(super) fn ignore(&mut self, name: &'static str) {
+        self.note(name);
+        self.given.remove(name);
+        self.nulls.remove(name);
+    }
+
+    /// Complains of a field that nobody read.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        self.given.keys().next().map_or(Ok(()), |name| Err(self.unknown(name)))
+    }
+
+    /// The same, where an explicit `null` has a meaning of its own.
+    pub(super) fn finish_with_nulls(self) -> Result<(), Problem> {
+        let mut names = self.given.keys().chain(&self.nulls);
+        names.next().map_or(Ok(()), |name| Err(self.unknown(name)))
+    }
+
+    fn note(&mut self, name: &'static str) {
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Problem {
+        let known = self.asked.join(", ");
+        let detail = format!("There is no field {name:?} here; known are: {known}");
+        Problem::new(Code::UnknownField, detail).at(name)
     }
 }
 
@@ -268,6 +299,17 @@ mod tests {
         assert_eq!(body.whole("maxUsage", 1, 9), Ok(Some(7)));
         assert_eq!(query.whole("limit", 1, 99), Ok(Some(50)));
         assert_eq!(query.truth("dryRun"), Ok(Some(true)));
+    }
+
+    #[test]
+    fn a_null_is_a_field_left_out_but_for_a_change() {
+        let mut fields = fields(&json!({"maxUsage": null, "trunk": null, "trnuk": null}));
+
+        assert_eq!(fields.clone().finish(), Ok(()));
+        assert!(fields.is_null("maxUsage") && !fields.is_null("campaignId"));
+        assert_eq!(fields.not_null("trunk").unwrap_err().code(), Code::InvalidField);
+        fields.ignore("trunk");
+        assert_eq!(fields.finish_with_nulls().unwrap_err().code(), Code::UnknownField);
     }
 
     #[test]

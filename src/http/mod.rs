@@ -3,45 +3,57 @@
 //! A handler reads a request, calls one operation of `app` and writes the answer. What it may do
 //! is in the type of its first argument; see [`auth`].
 
+mod audit_log;
+pub mod audit_view;
 pub mod auth;
 mod call_request;
 mod calls;
+mod campaigns;
+mod change_dids;
 mod dids;
 mod docs;
+mod export;
 mod fields;
 mod import;
 mod keys;
+pub mod limits;
 pub mod listen;
 pub mod openapi;
 pub mod problem;
 mod request;
 mod request_id;
 mod status;
+pub mod tenant_view;
+mod tenants;
 pub mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
+use axum::{Extension, Router};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::limits::{Gate, within_head_bound};
 use self::request::{no_such_method, no_such_route};
 use self::request_id::with_request_id;
 use crate::app::App;
 
-/// The listeners.
+/// The listeners, and how much is taken from those who come in by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where TCP is served.
     pub listen: SocketAddr,
     /// The Unix control socket.
     pub socket: PathBuf,
-    /// How many connections each door holds at once; more wait in the kernel's queue.
+    /// How many connections each door holds at once. One more is given the room of whoever has
+    /// been idle longest; where nobody is, it waits, and those after it in the kernel's queue.
     pub connections_max: usize,
+    /// How often a key may ask and an address may be wrong.
+    pub limits: limits::Settings,
 }
 
 impl Default for Settings {
@@ -51,18 +63,21 @@ impl Default for Settings {
             socket: PathBuf::from("control.sock"),
             // Both doors full leave handles for the store and Asterisk, where 1,024 files may be open.
             connections_max: 448,
+            limits: limits::Settings::default(),
         }
     }
 }
 
-/// Everything that can be asked for, behind both doors.
-pub fn router(app: App) -> Router {
+/// Everything that can be asked for, behind both doors, past this gate.
+pub fn router(app: App, gate: Gate) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         // Every body has a bound of its own where it is read; axum's would cut an import short.
         .layer(DefaultBodyLimit::disable())
+        .layer(Extension(gate))
+        .layer(from_fn(within_head_bound))
         .layer(from_fn(with_request_id))
         .with_state(app)
 }
@@ -78,10 +93,19 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(dids::list, dids::create))
         .routes(routes!(dids::next_available))
         .routes(routes!(import::import))
-        .routes(routes!(dids::find))
+        .routes(routes!(import::rejected))
+        .routes(routes!(export::export))
+        .routes(routes!(dids::find, change_dids::change, change_dids::remove))
+        .routes(routes!(change_dids::reset_usage))
         .routes(routes!(calls::list, calls::make))
         .routes(routes!(calls::find))
         .routes(routes!(calls::make_for_journey))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::find, campaigns::change))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::find))
+        .routes(routes!(tenants::rotate_secret))
+        .routes(routes!(audit_log::list))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
 }

@@ -14,6 +14,7 @@ use crate::app::status::{self as operation, Readiness};
 
 refusals! {
     Asking: DOOR;
+    Open: HEAD;
 }
 
 /// Is it alive?
@@ -21,7 +22,7 @@ refusals! {
 /// 200 while the process lives. Needs no key.
 #[utoipa::path(
     get, path = "/healthz", tag = "House", operation_id = "health", security(()),
-    responses((status = 200, description = "It lives", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "It lives", body = String, content_type = "text/plain"), Open),
 )]
 pub(super) async fn health() -> &'static str {
     "ok\n"
@@ -35,6 +36,7 @@ pub(super) async fn health() -> &'static str {
     responses(
         (status = 200, description = "Calls can be placed", body = ReadyView),
         (status = 503, description = "Something is down", body = ReadyView),
+        Open,
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<ReadyView>) {

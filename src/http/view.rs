@@ -1,11 +1,17 @@
 //! What things look like in JSON, for the doors that write it and the command line that reads it.
 
+mod campaigns;
+mod keys;
+
+use std::num::NonZeroU32;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
+pub use self::campaigns::CampaignView;
+pub use self::keys::{KeyView, NewKeyView};
 use crate::domain::call::cause::Cause;
 use crate::domain::call::{Call, CallId, CallStatus, Destination, Progress};
 use crate::domain::did::{Did, DidId, DidStatus, TrunkName};
@@ -40,6 +46,10 @@ pub struct DidView {
     pub status: DidStatus,
     /// Uses so far.
     pub usage_count: u32,
+    /// How many uses it counts as having besides when compared with others, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub head_start: Option<NonZeroU32>,
     /// The most uses it may have.
     pub max_usage: Option<u32>,
     /// When it was last picked.
@@ -157,6 +167,7 @@ impl From<&Did> for DidView {
             trunk: did.trunk.clone(),
             status: did.status,
             usage_count: did.usage_count,
+            head_start: NonZeroU32::new(did.head_start),
             max_usage: did.max_usage,
             last_used: did.last_used,
             campaign_id: did.campaign.clone(),
@@ -258,73 +269,6 @@ pub struct NextView {
     pub did: DidView,
     /// Why this one.
     pub reason: String,
-}
-
-/// What became of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImportView {
-    /// Whether the file was read to its end; single rows may have failed.
-    pub success: bool,
-    /// Rows stored as new DIDs.
-    pub imported: u64,
-    /// Rows that changed a DID.
-    pub updated: u64,
-    /// Rows whose number was there already.
-    pub duplicates: u64,
-    /// Rows that failed.
-    pub failed: u64,
-    /// The first 1,000 of them.
-    pub errors: Vec<ImportErrorView>,
-    /// Nothing was stored; the counts are what an import would have come to.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-    /// What people overlook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<String>,
-}
-
-/// A row that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ImportErrorView {
-    /// Its line in the file; the header is line 1.
-    pub row: u64,
-    /// The number in it, as written.
-    pub number: Option<String>,
-    /// The column at fault.
-    pub column: Option<String>,
-    /// The stable word for it.
-    pub code: String,
-    /// The error in words.
-    pub error: String,
-}
-
-/// A key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyView {
-    /// Its id.
-    pub id: Uuid,
-    /// Whose it is; none is all tenants.
-    pub tenant_id: Option<TenantId>,
-    /// What it may do.
-    pub role: String,
-    /// What it is for.
-    pub label: Option<String>,
-    /// When it was created.
-    pub created_at: DateTime<Utc>,
-    /// When it was revoked.
-    pub revoked_at: Option<DateTime<Utc>>,
-}
-
-/// A key just created.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct NewKeyView {
-    /// All but the key.
-    #[serde(flatten)]
-    pub about: KeyView,
-    /// The key, which is not kept and not shown again.
-    pub key: String,
 }
 
 /// Whether calls can be placed.

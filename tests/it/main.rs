@@ -3,16 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod campaigns;
+mod change_dids;
 mod command_line;
+mod command_line_inventory;
 mod containers;
 mod demo;
 mod end_to_end;
 mod examples;
+mod export;
 mod failures;
 mod faults;
+mod hear_changes;
 mod house;
 mod http_api;
 mod import_csv;
+mod import_csv_kept;
+mod isolation;
+mod limits;
 mod make_call;
 mod openapi;
 mod ports;
@@ -23,5 +31,6 @@ mod rotary;
 mod schemathesis;
 mod simulator;
 mod store;
+mod tenants;
 mod two_daemons;
 mod wait;

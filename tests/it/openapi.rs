@@ -315,10 +315,20 @@ fn with_ids(value: &Value, ids: &BTreeMap<String, String>) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A key that opened a daemon of the past is still not for the eyes of scanners.
-fn without_secrets(mut answer: Value) -> Value {
-    if answer.get("key").is_some() {
-        answer["key"] = json!(format!("rk_{}", "0123456789abcdef".repeat(4)));
+/// A secret that opened a daemon of the past is still not for the eyes of scanners.
+fn without_secrets(answer: Value) -> Value {
+    let secret = "0123456789abcdef".repeat(4);
+    match answer {
+        Value::Array(items) => items.into_iter().map(without_secrets).collect(),
+        Value::Object(fields) => {
+            let id = fields.get("id").and_then(Value::as_str).unwrap_or_default().replace('-', "");
+            let kept = |(name, value): (String, Value)| match name.as_str() {
+                "key" => (name, json!(format!("rk_{id}_{secret}"))),
+                "webhookSecret" => (name, json!(format!("whsec_{}=", &secret[..43]))),
+                _ => (name, without_secrets(value)),
+            };
+            fields.into_iter().map(kept).collect()
+        }
+        other => other,
     }
-    answer
 }

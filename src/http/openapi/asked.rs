@@ -1,17 +1,16 @@
-//! What requests may hold, for the document. The handlers read field by field, to name what is
+//! What the bodies of requests may hold, for the document. The handlers read field by field, to name what is
 //! wrong; a test asks every operation which fields it knows and compares that with these.
 
 #![expect(dead_code, reason = "these are described, never made")]
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schemas::{Callee, Shown, WrittenNumber};
-use crate::domain::call::CallStatus;
-use crate::domain::did::{DidId, DidStatus, TrunkName};
-use crate::domain::number::{AreaCode, Region};
+use crate::domain::campaign::Join;
+use crate::domain::did::{DidStatus, TrunkName};
+use crate::domain::number::AreaCode;
 use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::keys::Role;
 
@@ -37,75 +36,50 @@ pub(in crate::http) struct NewDidBody {
     metadata: Option<Map<String, Value>>,
 }
 
-/// Which DIDs to list.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct DidListQuery {
-    /// Only those of this status.
-    status: Option<DidStatus>,
-    /// Only those of this area code.
+/// What to change of a DID.
+#[derive(ToSchema)]
+#[schema(as = ChangeDidRequest, rename_all = "camelCase")]
+pub(in crate::http) struct ChangeDidBody {
+    /// The DID's own id, as the path has it.
+    #[schema(nullable = false)]
+    id: Option<Uuid>,
+    /// The DID's own tenant.
+    #[schema(nullable = false)]
+    tenant_id: Option<TenantId>,
+    /// What the callee will see.
+    #[schema(nullable = false)]
+    number: Option<WrittenNumber>,
+    /// Its area code; `null` for none.
     area_code: Option<AreaCode>,
-    /// Only those of this trunk.
+    /// Where its calls leave.
+    #[schema(nullable = false)]
     trunk: Option<TrunkName>,
-    /// Only those of this pool.
+    /// Whether it may be picked.
+    #[schema(nullable = false)]
+    status: Option<DidStatus>,
+    /// Ignored.
+    #[schema(value_type = Value, required = false)]
+    usage_count: Value,
+    /// Ignored.
+    #[schema(value_type = Value, required = false)]
+    head_start: Value,
+    /// The most uses it may ever have; `null` for no limit.
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
+    max_usage: Option<u32>,
+    /// Ignored.
+    #[schema(value_type = Value, required = false)]
+    last_used: Value,
+    /// Its pool; `null` for none.
     campaign_id: Option<CampaignId>,
-    /// Only those with these digits anywhere in the number.
-    #[param(pattern = "^[^\\x00]*[0-9][^\\x00]*$", max_length = 64)]
-    q: Option<String>,
-    /// The order; `number` where left out.
-    #[param(inline)]
-    sort: Option<DidOrder>,
-    /// How many at once; 100 where left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// The `nextCursor` of the part before, asked for with the same filters.
-    #[param(min_length = 1, max_length = 200)]
-    cursor: Option<String>,
-}
-
-/// How a list of DIDs is ordered.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-enum DidOrder {
-    Number,
-    Usage,
-    UsageCount,
-    Created,
-    CreatedAt,
-}
-
-/// For which call the next DID is asked.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct NextQuery {
-    /// Who would be called.
-    to: Option<Callee>,
-    /// The pool to pick from; every DID of the tenant where left out.
-    campaign_id: Option<CampaignId>,
-    /// The area code to prefer.
-    area_code: Option<AreaCode>,
-}
-
-/// How a file is imported.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct ImportQuery {
-    /// Whether to store nothing and say what an import would come to.
-    dry_run: Option<bool>,
-    /// The country by which numbers without `+` are read; `US` where left out.
-    #[param(inline)]
-    default_region: Option<Region>,
-    /// What to do with a number that is there already; `skip` where left out. `update` changes what its row says.
-    #[param(inline)]
-    on_duplicate: Option<OnDuplicate>,
-}
-
-/// What becomes of a number that is there already.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-enum OnDuplicate {
-    Skip,
-    Update,
+    /// What else there is to note, in place of all that was noted before; at most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>, nullable = false)]
+    metadata: Option<Map<String, Value>>,
+    /// Ignored.
+    #[schema(value_type = Value, required = false)]
+    created_at: Value,
+    /// Ignored.
+    #[schema(value_type = Value, required = false)]
+    updated_at: Value,
 }
 
 /// A form with the file.
@@ -195,52 +169,6 @@ enum NodeType {
     MakeCall,
 }
 
-/// When a call is answered for.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct MakeCallQuery {
-    /// Holds the answer until the call is answered, or has ended.
-    #[param(inline)]
-    wait: Option<Wait>,
-}
-
-/// How far a call must come before its asker is answered.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-enum Wait {
-    Answer,
-    End,
-}
-
-/// What makes a repeated request the same request.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-pub(in crate::http) struct IdempotencyKey {
-    /// The same key answers with the first call and `Idempotent-Replayed: true`; with another request it is a conflict.
-    #[param(rename = "Idempotency-Key", pattern = "^[!-~]([ -~]{0,253}[!-~])?$", max_length = 255)]
-    key: Option<String>,
-}
-
-/// Which calls to list.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct CallListQuery {
-    /// Only those that have come so far.
-    status: Option<CallStatus>,
-    /// Only those to this number.
-    to: Option<Callee>,
-    /// Only those that show this DID.
-    did_id: Option<DidId>,
-    /// Only those asked for at this time or later.
-    since: Option<DateTime<Utc>>,
-    /// How many at once; 100 where left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// The `nextCursor` of the part before, asked for with the same filters.
-    #[param(min_length = 1, max_length = 200)]
-    cursor: Option<String>,
-}
-
 /// A key to create.
 #[derive(ToSchema)]
 #[schema(as = NewKeyRequest, rename_all = "camelCase")]
@@ -254,10 +182,41 @@ pub(in crate::http) struct NewKeyBody {
     label: Option<String>,
 }
 
-/// The `{id}` of a path.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(in crate::http) struct PathUuid {
-    /// The id.
-    id: Uuid,
+/// A campaign to describe.
+#[derive(ToSchema)]
+#[schema(as = NewCampaignRequest, rename_all = "camelCase")]
+pub(in crate::http) struct NewCampaignBody {
+    /// Its id, as DIDs and calls name it.
+    id: CampaignId,
+    /// What people call it.
+    #[schema(pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", max_length = 200)]
+    name: Option<String>,
+    /// `count` where left out.
+    join: Option<Join>,
+    /// Whether picks prefer the callee's own area code; `false` where left out.
+    local_presence: Option<bool>,
+}
+
+/// What to change of a campaign.
+#[derive(ToSchema)]
+#[schema(as = ChangeCampaignRequest, rename_all = "camelCase")]
+pub(in crate::http) struct ChangeCampaignBody {
+    /// What people call it; an empty name takes it away.
+    #[schema(pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", max_length = 200)]
+    name: Option<String>,
+    /// Where those that join later begin.
+    join: Option<Join>,
+    /// Whether picks prefer the callee's own area code.
+    local_presence: Option<bool>,
+}
+
+/// A tenant to create.
+#[derive(ToSchema)]
+#[schema(as = NewTenantRequest)]
+pub(in crate::http) struct NewTenantBody {
+    /// Its id, which comes from elsewhere.
+    id: TenantId,
+    /// What people call it.
+    #[schema(max_length = 200)]
+    name: Option<String>,
 }

@@ -9,8 +9,23 @@ use crate::http::problem::Code;
 const EXAMPLES: &str = include_str!("examples.json");
 
 /// What is left out of an answer rather than `null`. All else that may be `null` is always there.
-const LEFT_OUT: &[&str] =
-    &["application", "data", "timeline", "notice", "detail", "field", "limit", "current", "max"];
+const LEFT_OUT: &[&str] = &[
+    "application",
+    "column",
+    "current",
+    "data",
+    "detail",
+    "field",
+    "headStart",
+    "importId",
+    "limit",
+    "max",
+    "notice",
+    "rejected",
+    "suggestion",
+    "timeline",
+    "webhookSecret",
+];
 
 /// Finishes the document that the annotations made.
 pub(super) fn finish(document: &Value) -> Value {

@@ -6,6 +6,7 @@
 
 mod asked;
 mod finish;
+mod parameters;
 mod refusals;
 mod schemas;
 
@@ -18,10 +19,15 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(super) use self::asked::{
-    CallListQuery, DidListQuery, IdempotencyKey, ImportForm, ImportQuery, JourneyNodeBody,
-    MakeCallBody, MakeCallQuery, NewDidBody, NewKeyBody, NextQuery, PathUuid,
+    ChangeCampaignBody, ChangeDidBody, ImportForm, JourneyNodeBody, MakeCallBody, NewCampaignBody,
+    NewDidBody, NewKeyBody, NewTenantBody,
 };
-pub(super) use self::refusals::{BODY, DOOR, problems, refusals};
+pub(super) use self::parameters::{
+    AuditQuery, CallListQuery, DidFilterQuery, DidListQuery, IdempotencyKey, ImportQuery,
+    KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid,
+};
+pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
+pub(super) use self::schemas::DidCsv;
 
 /// What the document says of the whole.
 #[derive(OpenApi)]
@@ -37,13 +43,16 @@ pub(super) use self::refusals::{BODY, DOOR, problems, refusals};
             change; show `detail` to people; `field` names the field at fault. An unknown path answers 404 \
             `route_not_found`, a method that a path does not take 405 `method_not_allowed` with `Allow`.\n\n\
             **Bodies.** JSON is camelCase. A field that is not known is refused with 422, so that a slip is never \
-            silently ignored; `null` is the same as a field left out. No text may hold a NUL. Numbers are E.164 with \
+            silently ignored; `null` is the same as a field left out, unless the operation says that it clears. No text may hold a NUL. Numbers are E.164 with \
             `+`, times RFC 3339 in UTC.\n\n\
             **Request ids.** Every answer has `X-Request-Id`, the caller's own where it sent one; the log has it too.",
     ),
     tags(
         (name = "Calls", description = "Place calls and follow them."),
         (name = "DIDs", description = "The numbers that may be shown as caller ID."),
+        (name = "Campaigns", description = "Pools of DIDs, and how they are picked from."),
+        (name = "Tenants", description = "Who owns numbers and places calls."),
+        (name = "Audit log", description = "Who did what."),
         (name = "Keys", description = "Who may use the API over TCP."),
         (name = "House", description = "How the daemon is doing, and this document."),
     ),
@@ -84,12 +93,16 @@ pub fn text() -> &'static str {
     &TEXT
 }
 
+refusals! {
+    Open: HEAD;
+}
+
 /// This document
 ///
 /// The OpenAPI 3.1 document of this very version. Needs no key.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "House", operation_id = "openapi", security(()),
-    responses((status = 200, description = "The document", body = Object, content_type = "application/json")),
+    responses((status = 200, description = "The document", body = Object, content_type = "application/json"), Open),
 )]
 pub(super) async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], text())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
@@ -13,9 +14,18 @@ pub(in crate::http) const DOOR: &[Code] = &[
     Code::Unauthorized,
     Code::Forbidden,
     Code::InvalidField,
+    Code::RateLimited,
+    Code::TooManyFailedAttempts,
+    Code::HeadTooLarge,
     Code::Internal,
     Code::StoreUnavailable,
 ];
+
+/// What any request may be answered, with a key or without.
+pub(in crate::http) const HEAD: &[Code] = &[Code::HeadTooLarge];
+
+/// The statuses that say when to try again.
+const FOR_NOW: [StatusCode; 2] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
 
 /// What a request with a JSON body may be answered besides.
 pub(in crate::http) const BODY: &[Code] = &[
@@ -66,7 +76,7 @@ fn problem(codes: &[Code]) -> Response {
     if codes.contains(&Code::Unauthorized) {
         response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));
     }
-    if codes.contains(&Code::StoreUnavailable) {
+    if codes.iter().any(|code| FOR_NOW.contains(&code.status())) {
         let says = "In how many seconds to try again, where that is known";
         response = response.header("Retry-After", header(Type::Integer, says));
     }

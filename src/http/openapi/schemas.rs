@@ -9,6 +9,7 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::call::{CallId, CallStatus};
+use crate::domain::campaign::Join;
 use crate::domain::did::{DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, E164, Region};
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -22,6 +23,9 @@ pub(in crate::http) struct Callee;
 
 /// What a call is to show, in a request.
 pub(in crate::http) struct Shown;
+
+/// A CSV of DIDs, in an answer.
+pub(in crate::http) struct DidCsv;
 
 macro_rules! schemas {
     ($($type:ident $name:literal: $schema:expr;)+) => {$(
@@ -55,6 +59,14 @@ schemas! {
     CallStatus "CallStatus": words(
         "`queued` → `initiated` → `ringing` → `in-progress` → `completed`, or `busy`, `no-answer`, `canceled`, `failed`.",
         &["queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "canceled", "failed"],
+    );
+    Join "Join": words(
+        "Where a DID that joins begins: `count`, by its own lifetime count, so that a new one is shown until it has \
+         caught up, or `lowest`, level with the least used of those that can be picked.",
+        &["count", "lowest"],
+    );
+    DidCsv "DidCsv": Schema::Object(
+        text().description(Some("A line of column names, then a line for each DID.")).build(),
     );
     Role "Role": words(
         "`admin` (all tenants), `operator` (all of one tenant), `journey` (calls and picks), `viewer` (reads).",
