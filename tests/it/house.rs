@@ -31,9 +31,8 @@ pub(crate) struct House {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The body; as a text where it is no JSON, and null where there is none.
     pub(crate) body: Value,
-    /// The body as it came.
-    pub(crate) text: String,
 }
 
 /// A request that is not sent yet.
@@ -194,9 +193,12 @@ impl Ask {
     /// Asks this router, through this door.
     pub(crate) async fn of(self, router: Router, door: Door) -> Answer {
         let (head, body) = self.exchange(router, door).await;
-        let text = String::from_utf8_lossy(&body).into_owned();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status, headers: head.headers, body, text }
+        let body = match serde_json::from_slice(&body) {
+            Ok(json) => json,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&body).into_owned()),
+        };
+        Answer { status: head.status, headers: head.headers, body }
     }
 
     async fn exchange(self, router: Router, door: Door) -> (Parts, Vec<u8>) {

@@ -47,11 +47,12 @@ async fn document_and_page_need_no_key_and_nothing_from_elsewhere() {
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    let text = page.body.as_str().unwrap();
     for operation in operations() {
         let heading = format!("id=\"{}\"", operation.id());
-        assert!(page.text.contains(&heading), "{heading} is not on the page");
+        assert!(text.contains(&heading), "{heading} is not on the page");
     }
-    assert!(!page.text.contains("<script") && !page.text.contains("src="));
+    assert!(!text.contains("<script") && !text.contains("src="));
 }
 
 #[test]
@@ -97,7 +98,7 @@ async fn the_examples_happen_as_they_are_shown() {
         let name = example["name"].as_str().unwrap().to_owned();
         let operation = operation(example["operation"].as_str().unwrap());
         assert_eq!(json!(answer.status.as_u16()), example["status"], "{name}: {answer:?}");
-        let shown = if answer.body.is_null() { json!(answer.text) } else { answer.body };
+        let shown = answer.body;
         operation.validate_answer(answer.status.as_u16(), &shown, &name);
         remember_ids(&example["answer"], &shown, &mut ids);
         if update && shape(&shown) != shape(&example["answer"]) {

@@ -47,18 +47,21 @@ async fn finds_nothing(rotary: Rotary) {
         .set("ROTARY_LIMITS__FAILED_ATTEMPTS_PER_MINUTE", "0")
         .start_ready()
         .await;
-    // Without numbers every call would be refused for want of one.
-    let file = rotary.file("dids.csv", "number,status\n+14045556789,active\n+14045556790,active\n");
-    rotary.json(&["dids", "import", &file]).await;
+    // Without numbers every call would be refused for want of one. The last row is rejected.
+    let rows = "number,status\n+14045556789,active\n+14045556790,active\n404555,active\n";
+    let file = rotary.file("dids.csv", rows);
+    let import = rotary.cli(&["dids", "import", &file, "--json"]).await;
+    let import: Value = serde_json::from_str(&import.stdout).unwrap();
+    let import = import["importId"].as_str().unwrap();
     let key = rotary.post("/api/keys", &json!({"role": "admin"})).await.json();
 
     // The tenant's header is random in the first run. In the second, which follows what it created,
     // it would hide everything.
-    ask(&rotary, &key, &["--phases", "examples,coverage,fuzzing"]).await;
-    ask(&rotary, &key, &["--phases", "stateful", "--header", "X-Tenant-Id: default"]).await;
+    ask(&rotary, &key, import, &["--phases", "examples,coverage,fuzzing"]).await;
+    ask(&rotary, &key, import, &["--phases", "stateful", "--header", "X-Tenant-Id: default"]).await;
 }
 
-async fn ask(rotary: &Rotary, key: &Value, arguments: &[&str]) {
+async fn ask(rotary: &Rotary, key: &Value, import: &str, arguments: &[&str]) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis");
     // It leaves a database of what it asked.
     let place = TempDir::new().unwrap();
@@ -71,6 +74,7 @@ async fn ask(rotary: &Rotary, key: &Value, arguments: &[&str]) {
         .env("SCHEMATHESIS_HOOKS", here.join("hooks.py"))
         .env("ROTARY_KEY", key["key"].as_str().unwrap())
         .env("ROTARY_KEY_ID", key["id"].as_str().unwrap())
+        .env("ROTARY_IMPORT_ID", import)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("NO_COLOR", "1")
         .current_dir(place.path())

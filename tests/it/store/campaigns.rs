@@ -200,7 +200,7 @@ async fn postgres_tells_other_daemons_which_campaign_changed() {
     own.change_campaign(&tenant(), &stored.id, &change, &origin, now()).await.unwrap();
     let changed = listener.recv().await.unwrap();
 
-    assert_eq!([created.payload(), changed.payload()], ["t_1 c_1", "t_1 c_1"]);
+    assert_eq!([created.channel(), changed.channel()], ["rotary_campaigns"; 2]);
 }
 
 const NOTHING: Given =

@@ -228,7 +228,8 @@ async fn an_exact_number_finds_one_did(store: &Store) {
     let elsewhere = DidFilter { status: Some(DidStatus::Inactive), ..exact.clone() };
 
     let found = store.list_dids(&tenant(), &exact, 9, None).await.unwrap();
-    let next = store.list_dids(&tenant(), &exact, 9, Some("n14045550000")).await.unwrap();
+    let after = format!("n{}", number(1).digits());
+    let next = store.list_dids(&tenant(), &exact, 9, Some(&after)).await.unwrap();
     let none = store.list_dids(&tenant(), &elsewhere, 9, None).await.unwrap();
 
     assert_eq!(found.items, [dids[1].clone()]);
