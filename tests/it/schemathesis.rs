@@ -18,8 +18,20 @@ use crate::rotary::Rotary;
 /// The same questions in every run.
 const SEED: &str = "20261121";
 
-/// How many questions an operation is asked at most, in each phase.
-const EXAMPLES_MAX: &str = "25";
+/// Asks each operation by itself, for random tenants, at most so often in each phase. Two warnings are left out: ids that
+/// are made up lead nowhere, and names are soon taken.
+const AT_RANDOM: &[&str] = &[
+    "--phases",
+    "examples,coverage,fuzzing",
+    "--max-examples",
+    "20",
+    "--warnings",
+    "missing_auth,validation_mismatch,missing_deserializer,unsupported_regex,method_not_allowed,rate_limited",
+];
+
+/// Follows what it created, for one tenant, on so many walks.
+const FROM_THING_TO_THING: &[&str] =
+    &["--phases", "stateful", "--max-examples", "50", "--header", "X-Tenant-Id: default"];
 
 #[tokio::test]
 async fn schemathesis_finds_nothing_on_sqlite() {
@@ -55,10 +67,8 @@ async fn finds_nothing(rotary: Rotary) {
     let import = import["importId"].as_str().unwrap();
     let key = rotary.post("/api/keys", &json!({"role": "admin"})).await.json();
 
-    // The tenant's header is random in the first run. In the second, which follows what it created,
-    // it would hide everything.
-    ask(&rotary, &key, import, &["--phases", "examples,coverage,fuzzing"]).await;
-    ask(&rotary, &key, import, &["--phases", "stateful", "--header", "X-Tenant-Id: default"]).await;
+    ask(&rotary, &key, import, AT_RANDOM).await;
+    ask(&rotary, &key, import, FROM_THING_TO_THING).await;
 }
 
 async fn ask(rotary: &Rotary, key: &Value, import: &str, arguments: &[&str]) {
@@ -69,7 +79,7 @@ async fn ask(rotary: &Rotary, key: &Value, import: &str, arguments: &[&str]) {
         .arg("--config-file")
         .arg(here.join("schemathesis.toml"))
         .args(["run", &format!("http://{}/openapi.json", rotary.tcp_address())])
-        .args(["--checks", "all", "--seed", SEED, "--max-examples", EXAMPLES_MAX])
+        .args(["--checks", "all", "--seed", SEED])
         .args(arguments)
         .env("SCHEMATHESIS_HOOKS", here.join("hooks.py"))
         .env("ROTARY_KEY", key["key"].as_str().unwrap())

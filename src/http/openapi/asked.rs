@@ -104,7 +104,8 @@ pub(in crate::http) struct MakeCallBody {
     area_code: Option<AreaCode>,
     /// The trunk to leave by; the DID's own where left out.
     trunk: Option<TrunkName>,
-    /// Where the answered call goes; what the configuration says where left out.
+    /// Where the answered call goes; what the configuration says where left out. At most 79 bytes of UTF-8, as every
+    /// name in the dialplan.
     #[schema(
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$",
         max_length = 79
@@ -125,13 +126,13 @@ pub(in crate::http) struct MakeCallBody {
         max_length = 79
     )]
     application: Option<String>,
-    /// Its arguments.
+    /// Its arguments, at most 900 bytes of UTF-8.
     #[schema(pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", max_length = 900)]
     data: Option<String>,
-    /// Channel variables, at most 64; a name has letters, digits and `_`.
+    /// Channel variables, at most 64; a name has letters, digits and `_`, a value at most 900 bytes of UTF-8.
     #[schema(value_type = Option<Object>)]
     variables: Option<Map<String, Value>>,
-    /// The name shown beside the number.
+    /// The name shown beside the number, at most 79 bytes of UTF-8.
     #[schema(pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", max_length = 79)]
     caller_name: Option<String>,
     /// How long the phone may ring; what the configuration says where left out.

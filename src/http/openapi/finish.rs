@@ -27,6 +27,16 @@ const LEFT_OUT: &[&str] = &[
     "webhookSecret",
 ];
 
+/// What makes a thing, and what then takes its id.
+const LINKS: &[(&str, &[&str])] = &[
+    ("createDid", &["findDid", "changeDid", "resetUsage", "deleteDid"]),
+    ("makeCall", &["findCall"]),
+    ("makeJourneyCall", &["findCall"]),
+    ("createCampaign", &["findCampaign", "changeCampaign"]),
+    ("createTenant", &["findTenant", "rotateSecret"]),
+    ("createKey", &["revokeKey"]),
+];
+
 /// Finishes the document that the annotations made.
 pub(super) fn finish(document: &Value) -> Value {
     let mut document = renamed(document);
@@ -61,6 +71,7 @@ pub(super) fn finish(document: &Value) -> Value {
         {"properties": {"role": {"enum": ["operator", "journey", "viewer"]}}},
         {"properties": {"role": {"const": "admin"}, "tenantId": {"type": "null"}}},
     ]);
+    each_operation(&mut document, add_links);
     for example in examples() {
         add_example(&mut document, &example);
     }
@@ -150,6 +161,20 @@ fn add_tenant(operation: &mut Value) {
     match operation.get_mut("parameters").and_then(Value::as_array_mut) {
         Some(parameters) => parameters.push(tenant),
         None => operation["parameters"] = json!([tenant]),
+    }
+}
+
+fn add_links(operation: &mut Value) {
+    let made_by = |(maker, _): &&(&str, &[&str])| operation["operationId"] == *maker;
+    let Some((_, takers)) = LINKS.iter().find(made_by) else { return };
+    let link = |taker: &&str| {
+        let link = json!({"operationId": taker, "parameters": {"id": "$response.body#/id"}});
+        ((*taker).to_owned(), link)
+    };
+    let links: Map<String, Value> = takers.iter().map(link).collect();
+    let responses = operation["responses"].as_object_mut().into_iter().flatten();
+    for (_, response) in responses.filter(|(status, _)| status.starts_with('2')) {
+        response["links"] = Value::Object(links.clone());
     }
 }
 
