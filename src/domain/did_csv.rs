@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use self::cells::{Fault, cleaned, word};
 use super::did::{DidId, DidStatus, METADATA_LENGTH_MAX, NewDid, TrunkName};
@@ -64,7 +65,7 @@ impl Given {
 }
 
 /// A row that is no DID.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowError {
     /// Its line in the file; the header is line 1.
     pub row: u64,
@@ -72,13 +73,16 @@ pub struct RowError {
     pub number: String,
     /// The column at fault, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub column: Option<Cow<'static, str>>,
     /// A stable word for the fault, such as `invalid_phone_number`.
+    #[schema(value_type = String)]
     pub code: Cow<'static, str>,
     /// The fault in words.
     pub error: String,
     /// What would be right, where that can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub suggestion: Option<Box<str>>,
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::audit_view::AuditView;
 use super::auth::{MayAudit, wanted_tenant};
 use super::calls::since;
+use super::openapi::{AuditQuery, refusals};
 use super::problem::Problem;
 use super::request::{QueryString, page_limit};
 use super::view::PageView;
@@ -16,8 +17,20 @@ use crate::domain::did::DidId;
 use crate::store::audit_log::AuditFilter;
 use crate::store::keys::Role;
 
-/// `GET /api/audit-log`: of an operator's own tenant; to an administrator of the tenant that
-/// `X-Tenant-Id` names, or of all and none.
+refusals! {
+    Listing: DOOR, [UnknownField];
+}
+
+/// See who did what
+///
+/// The newest first, a part at a time: what was done in an operator's own tenant, or in the one that an administrator
+/// names by `X-Tenant-Id`. An administrator who names none sees what was done in all of them, and what belongs to none.
+/// Needs the role `operator` or `admin`.
+#[utoipa::path(
+    get, path = "/api/audit-log", tag = "Audit log", operation_id = "listAuditLog",
+    params(AuditQuery),
+    responses((status = 200, description = "A part of the log", body = PageView<AuditView>), Listing),
+)]
 pub(super) async fn list(
     MayAudit(caller): MayAudit,
     State(app): State<App>,

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::audit::Entry;
 use crate::domain::tenant::TenantId;
 
 /// Who did what.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditView {
     /// The line's id; ids rise with time.
@@ -27,8 +28,10 @@ pub struct AuditView {
     /// To which.
     pub subject_id: String,
     /// What it was before: of a thing changed, only what changed.
+    #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
     /// What it is now: of a thing changed, only what changed.
+    #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
     /// From where: an address and port, `control socket`, or `here` for Rotary itself.
     pub address: String,

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 
 use super::auth::{MayChange, MayRead};
 use super::fields::{Fields, missing};
+use super::openapi::{ChangeCampaignBody, NewCampaignBody, PageQuery, PathCampaign, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{CampaignView, PageView};
@@ -16,10 +17,29 @@ use crate::domain::campaign::{Campaign, CampaignChange, Rules};
 use crate::domain::tenant::CampaignId;
 use crate::store::campaigns::InsertCampaignError;
 
-/// The longest name, in bytes.
+/// The longest name, in characters.
 const NAME_LENGTH_MAX: usize = 200;
 
-/// `POST /api/campaigns`
+refusals! {
+    Creating: DOOR, BODY, [CampaignExists];
+    Listing: DOOR, [UnknownField];
+    Finding: DOOR, [CampaignNotFound, RouteNotFound];
+    Changing: DOOR, BODY, [CampaignNotFound, RouteNotFound];
+}
+
+/// Describe a campaign
+///
+/// A DID may name a campaign that nobody has described; such a one has no name and the usual settings. Needs the role
+/// `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/campaigns", tag = "Campaigns", operation_id = "createCampaign",
+    request_body = NewCampaignBody,
+    responses(
+        (status = 201, description = "The campaign as it was stored", body = CampaignView,
+            headers(("Location" = String, description = "Where it is found"))),
+        Creating,
+    ),
+)]
 pub(super) async fn create(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -44,7 +64,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view(&app, &campaign))))
 }
 
-/// `GET /api/campaigns`
+/// List campaigns
+///
+/// Those that are described, by their ids, a part at a time.
+#[utoipa::path(
+    get, path = "/api/campaigns", tag = "Campaigns", operation_id = "listCampaigns",
+    params(PageQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<CampaignView>), Listing),
+)]
 pub(super) async fn list(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -59,7 +86,12 @@ pub(super) async fn list(
     Ok(Json(PageView { data, next_cursor: page.next }))
 }
 
-/// `GET /api/campaigns/{id}`
+/// Look at a campaign
+#[utoipa::path(
+    get, path = "/api/campaigns/{id}", tag = "Campaigns", operation_id = "findCampaign",
+    params(PathCampaign),
+    responses((status = 200, description = "The campaign", body = CampaignView), Finding),
+)]
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -71,7 +103,15 @@ pub(super) async fn find(
     Ok(Json(view(&app, &campaign.ok_or_else(|| not_found(&id))?)))
 }
 
-/// `PUT /api/campaigns/{id}`: changes only what is sent.
+/// Change a campaign
+///
+/// Only what is sent is changed. Needs the role `operator` or `admin`.
+#[utoipa::path(
+    put, path = "/api/campaigns/{id}", tag = "Campaigns", operation_id = "changeCampaign",
+    params(PathCampaign),
+    request_body = ChangeCampaignBody,
+    responses((status = 200, description = "The campaign as it is now", body = CampaignView), Changing),
+)]
 pub(super) async fn change(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -97,8 +137,8 @@ pub(super) async fn change(
 /// A name, if one was sent; an empty one is none.
 fn name(fields: &mut Fields) -> Result<Option<Option<String>>, Problem> {
     let Some(name) = fields.text("name")? else { return Ok(None) };
-    if name.len() > NAME_LENGTH_MAX {
-        return Err(Problem::invalid("name", format!("may have {NAME_LENGTH_MAX} bytes")));
+    if name.chars().count() > NAME_LENGTH_MAX {
+        return Err(Problem::invalid("name", format!("may have {NAME_LENGTH_MAX} characters")));
     }
     if name.chars().any(char::is_control) {
         return Err(Problem::invalid("name", "must be one line without control characters"));

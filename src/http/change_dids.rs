@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::auth::{Caller, MayChange};
 use super::dids::{did_not_found, metadata};
 use super::fields::{Fields, not_a_number};
+use super::openapi::{ChangeDidBody, PathUuid, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId};
 use super::view::DidView;
@@ -18,11 +19,23 @@ use crate::domain::did_change::DidChange;
 use crate::domain::number::{E164, Region};
 use crate::store::dids::ChangeError;
 
-/// `PUT /api/asterisk-dids/{id}`: changes the fields sent and no others.
+refusals! {
+    Changing: DOOR, BODY, [DidNotFound, DidExists, InvalidPhoneNumber, RouteNotFound];
+    Removing: DOOR, [DidNotFound, RouteNotFound];
+}
+
+/// Change a DID
 ///
-/// What `GET` gave may be sent back whole. `id` and `tenantId` must then be the DID's own.
-/// `usageCount`, `lastUsed`, `createdAt` and `updatedAt` are Rotary's to keep and are ignored: a
-/// count sent back would lose the uses taken since it was read.
+/// Changes the fields sent and no others; `null` clears those that may have no value. What `GET` gave may be sent back
+/// whole. `id` and `tenantId` must then be the DID's own. `usageCount`, `headStart`, `lastUsed`, `createdAt` and
+/// `updatedAt` are Rotary's to keep and are ignored: a count sent back would lose the uses taken since it was read.
+/// Needs the role `operator` or `admin`.
+#[utoipa::path(
+    put, path = "/api/asterisk-dids/{id}", tag = "DIDs", operation_id = "changeDid",
+    params(PathUuid),
+    request_body = ChangeDidBody,
+    responses((status = 200, description = "The DID as it is now", body = DidView), Changing),
+)]
 pub(super) async fn change(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -39,7 +52,14 @@ pub(super) async fn change(
     Ok(Json(DidView::from(&app.to_the_end(changing).await?)))
 }
 
-/// `DELETE /api/asterisk-dids/{id}`
+/// Delete a DID
+///
+/// Calls that show it go on, and stay in the lists. Needs the role `operator` or `admin`.
+#[utoipa::path(
+    delete, path = "/api/asterisk-dids/{id}", tag = "DIDs", operation_id = "deleteDid",
+    params(PathUuid),
+    responses((status = 204, description = "It is deleted"), Removing),
+)]
 pub(super) async fn remove(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -53,7 +73,14 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /api/asterisk-dids/{id}/reset-usage`
+/// Set the count of a DID back
+///
+/// Its uses are counted from zero again. Needs the role `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/asterisk-dids/{id}/reset-usage", tag = "DIDs", operation_id = "resetUsage",
+    params(PathUuid),
+    responses((status = 200, description = "The DID, with no uses", body = DidView), Removing),
+)]
 pub(super) async fn reset_usage(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -79,7 +106,7 @@ fn read_change(mut fields: Fields, caller: &Caller, id: DidId) -> Result<DidChan
             return Err(Problem::invalid(name, format!("is {own} and stays so")));
         }
     }
-    for kept in ["usageCount", "lastUsed", "createdAt", "updatedAt"] {
+    for kept in ["usageCount", "headStart", "lastUsed", "createdAt", "updatedAt"] {
         fields.ignore(kept);
     }
     for name in ["number", "trunk", "status", "metadata"] {
@@ -108,7 +135,7 @@ fn number(fields: &mut Fields) -> Result<Option<E164>, Problem> {
 /// A field that an explicit `null` clears.
 fn cleared_or<T>(
     fields: &mut Fields,
-    name: &str,
+    name: &'static str,
     read: impl FnOnce(&mut Fields) -> Result<Option<T>, Problem>,
 ) -> Result<Option<Option<T>>, Problem> {
     match fields.is_null(name) {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::auth::{MayChange, MayRead};
 use super::fields::{Fields, not_a_number};
+use super::openapi::{DidListQuery, NewDidBody, NextQuery, PathUuid, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
@@ -21,7 +22,29 @@ use crate::domain::rotation::{Reason, Want};
 use crate::store::ListError;
 use crate::store::dids::{DidFilter, DidSort, InsertError};
 
-/// `POST /api/asterisk-dids`
+/// The longest text to look for, in characters; no number is longer, however it is written.
+const Q_LENGTH_MAX: usize = 64;
+
+refusals! {
+    Creating: DOOR, BODY, [DidExists, InvalidPhoneNumber];
+    Listing: DOOR, [UnknownField, InvalidPhoneNumber];
+    Finding: DOOR, [DidNotFound, RouteNotFound];
+    Choosing: DOOR, [UnknownField, InvalidPhoneNumber, NoAvailableDid];
+}
+
+/// Create a DID
+///
+/// Stores a number that may be shown as caller ID. It is picked once its status is `active`. Needs the role
+/// `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/asterisk-dids", tag = "DIDs", operation_id = "createDid",
+    request_body = NewDidBody,
+    responses(
+        (status = 201, description = "The DID as it was stored", body = DidView,
+            headers(("Location" = String, description = "Where it is found"))),
+        Creating,
+    ),
+)]
 pub(super) async fn create(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -38,7 +61,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DidView::from(&did))))
 }
 
-/// `GET /api/asterisk-dids`
+/// List DIDs
+///
+/// The tenant's DIDs, a part at a time.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids", tag = "DIDs", operation_id = "listDids",
+    params(DidListQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<DidView>), Listing),
+)]
 pub(super) async fn list(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -54,7 +84,12 @@ pub(super) async fn list(
     Ok(Json(PageView { data, next_cursor: page.next }))
 }
 
-/// `GET /api/asterisk-dids/{id}`
+/// Look at a DID
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/{id}", tag = "DIDs", operation_id = "findDid",
+    params(PathUuid),
+    responses((status = 200, description = "The DID", body = DidView), Finding),
+)]
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -68,7 +103,14 @@ pub(super) async fn find(
     Ok(Json(DidView::from(&did.ok_or_else(not_found)?)))
 }
 
-/// `GET /api/asterisk-dids/next-available`
+/// See which DID comes next
+///
+/// The DID that the next pick would take, without taking it, and why this one.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/next-available", tag = "DIDs", operation_id = "nextDid",
+    params(NextQuery),
+    responses((status = 200, description = "The DID, and why this one", body = NextView), Choosing),
+)]
 pub(super) async fn next_available(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -151,9 +193,15 @@ pub(super) fn filter(query: &mut Fields) -> Result<DidFilter, Problem> {
 /// Digits to look for. A text without any would find every number.
 fn digits(query: &mut Fields) -> Result<Option<String>, Problem> {
     let q = query.text("q")?;
-    match q.as_ref().is_none_or(|q| q.contains(|c: char| c.is_ascii_digit())) {
+    let good =
+        |q: &String| q.chars().count() <= Q_LENGTH_MAX && q.contains(|c: char| c.is_ascii_digit());
+    match q.as_ref().is_none_or(good) {
         true => Ok(q),
-        false => Err(Problem::invalid("q", "must have a digit to look for")),
+        false => {
+            let why =
+                format!("must have a digit to look for, and {Q_LENGTH_MAX} characters at most");
+            Err(Problem::invalid("q", why))
+        }
     }
 }
 

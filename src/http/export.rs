@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::auth::MayRead;
 use super::dids::filter;
+use super::openapi::{DidCsv, DidFilterQuery, refusals};
 use super::problem::Problem;
 use super::request::QueryString;
 use crate::app::App;
@@ -18,7 +19,22 @@ use crate::app::export_dids::export_dids;
 /// The type of a CSV that we write.
 pub(super) const CSV: &str = "text/csv; charset=utf-8";
 
-/// `GET /api/asterisk-dids/export`
+refusals! {
+    Exporting: DOOR, [UnknownField, InvalidPhoneNumber];
+}
+
+/// Export DIDs
+///
+/// A CSV of the tenant's DIDs that imports back unchanged.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/export", tag = "DIDs", operation_id = "exportDids",
+    params(DidFilterQuery),
+    responses(
+        (status = 200, description = "The CSV", body = DidCsv, content_type = "text/csv",
+            headers(("Content-Disposition" = String, description = "A name for the file"))),
+        Exporting,
+    ),
+)]
 pub(super) async fn export(
     MayRead(caller): MayRead,
     State(app): State<App>,

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::auth::{Caller, MayChange, MayRead};
 use super::export::CSV;
+use super::openapi::{DidCsv, ImportForm, ImportQuery, PathUuid, refusals};
 use super::problem::{Code, Limit, Problem};
 use super::request::{PathId, QueryString, media_type, too_large};
 use crate::app::App;
@@ -57,7 +58,25 @@ const PIECES_MAX: usize = 4;
 /// The multipart field that holds the file.
 const FIELD: &str = "file";
 
-/// `POST /api/asterisk-dids/import`
+refusals! {
+    Importing: DOOR, [InvalidBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, MissingField, UnknownField,
+        InvalidCsv, TooManyImports];
+    Fetching: DOOR, [ImportNotFound, RouteNotFound];
+}
+
+/// Import DIDs
+///
+/// A CSV of any number of rows, as the body or as the field `file` of a form. Columns are found by the names in the
+/// first line, in any order and case: `number` must be there; `areaCode`, `trunk`, `status`, `maxUsage`, `campaignId`,
+/// `provider`, `region` and `notes` may; any other is kept in `metadata`. A bad row is reported and the rest go in;
+/// the bad ones can be had back at the path in `rejected`, to be mended and imported again. Needs the role
+/// `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/asterisk-dids/import", tag = "DIDs", operation_id = "importDids",
+    params(ImportQuery),
+    request_body(content((String = "text/csv"), (ImportForm = "multipart/form-data"))),
+    responses((status = 200, description = "What became of it", body = ImportReport), Importing),
+)]
 pub(super) async fn import(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -105,7 +124,19 @@ pub(super) async fn import(
     Ok(Json(report?))
 }
 
-/// `GET /api/asterisk-dids/imports/{id}/rejected`
+/// Have the rejected rows of an import
+///
+/// The rows as they were, with their columns `rotary_row` and `rotary_error`, which an import does not look at. Only the
+/// newest imports' are kept.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/imports/{id}/rejected", tag = "DIDs", operation_id = "rejectedRows",
+    params(PathUuid),
+    responses(
+        (status = 200, description = "The rows", body = DidCsv, content_type = "text/csv",
+            headers(("Content-Disposition" = String, description = "A name for the file"))),
+        Fetching,
+    ),
+)]
 pub(super) async fn rejected(
     MayRead(caller): MayRead,
     State(app): State<App>,

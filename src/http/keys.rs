@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::auth::{KEY_PREFIX, MayAdminister, wanted_tenant};
 use super::fields::missing;
+use super::openapi::{KeyListQuery, NewKeyBody, PathUuid, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{KeyView, NewKeyView, PageView};
@@ -19,10 +20,27 @@ use crate::app::manage_tenants::know;
 use crate::app::{App, now};
 use crate::store::keys::{ApiKey, KeyHash, Role};
 
-/// The longest label, in bytes.
+/// The longest label, in characters.
 const LABEL_LENGTH_MAX: usize = 200;
 
-/// `POST /api/keys`
+refusals! {
+    Creating: DOOR, BODY;
+    Listing: DOOR, [UnknownField];
+    Revoking: DOOR, [KeyNotFound, RouteNotFound];
+}
+
+/// Create a key
+///
+/// The key is shown this once; only its hash is kept. Needs the role `admin`.
+#[utoipa::path(
+    post, path = "/api/keys", tag = "Keys", operation_id = "createKey",
+    request_body = NewKeyBody,
+    responses(
+        (status = 201, description = "The key, shown this once", body = NewKeyView,
+            headers(("Location" = String, description = "What `DELETE` revokes"))),
+        Creating,
+    ),
+)]
 pub(super) async fn create(
     MayAdminister(caller): MayAdminister,
     State(app): State<App>,
@@ -30,8 +48,8 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let role = fields.parse::<Role>("role")?.ok_or_else(|| missing("role"))?;
     let label = fields.text("label")?;
-    if label.as_ref().is_some_and(|label| label.len() > LABEL_LENGTH_MAX) {
-        return Err(Problem::invalid("label", format!("may have {LABEL_LENGTH_MAX} bytes")));
+    if label.as_ref().is_some_and(|label| label.chars().count() > LABEL_LENGTH_MAX) {
+        return Err(Problem::invalid("label", format!("may have {LABEL_LENGTH_MAX} characters")));
     }
     let tenant = fields.parse("tenantId")?;
     if role == Role::Admin && tenant.is_some() {
@@ -64,7 +82,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
-/// `GET /api/keys`: all, or one tenant's where a tenant is named.
+/// List keys
+///
+/// The keys of all tenants, or of the one that is named, without the keys themselves. Needs the role `admin`.
+#[utoipa::path(
+    get, path = "/api/keys", tag = "Keys", operation_id = "listKeys",
+    params(KeyListQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<KeyView>), Listing),
+)]
 pub(super) async fn list(
     MayAdminister(_): MayAdminister,
     State(app): State<App>,
@@ -85,7 +110,14 @@ pub(super) async fn list(
     Ok(Json(PageView { data, next_cursor: page.next }))
 }
 
-/// `DELETE /api/keys/{id}`
+/// Revoke a key
+///
+/// It opens nothing from now on. Needs the role `admin`.
+#[utoipa::path(
+    delete, path = "/api/keys/{id}", tag = "Keys", operation_id = "revokeKey",
+    params(PathUuid),
+    responses((status = 204, description = "It is revoked"), Revoking),
+)]
 pub(super) async fn revoke(
     MayAdminister(caller): MayAdminister,
     State(app): State<App>,

@@ -11,12 +11,14 @@ mod calls;
 mod campaigns;
 mod change_dids;
 mod dids;
+mod docs;
 mod export;
 mod fields;
 mod import;
 mod keys;
 pub mod limits;
 pub mod listen;
+pub mod openapi;
 pub mod problem;
 mod request;
 mod request_id;
@@ -30,8 +32,10 @@ use std::path::PathBuf;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::limits::{Gate, within_head_bound};
 use self::request::{no_such_method, no_such_route};
@@ -66,31 +70,8 @@ impl Default for Settings {
 
 /// Everything that can be asked for, behind both doors, past this gate.
 pub fn router(app: App, gate: Gate) -> Router {
-    Router::new()
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/api/status", get(status::status))
-        .route("/api/asterisk-dids", get(dids::list).post(dids::create))
-        .route("/api/asterisk-dids/next-available", get(dids::next_available))
-        .route("/api/asterisk-dids/import", post(import::import))
-        .route("/api/asterisk-dids/imports/{id}/rejected", get(import::rejected))
-        .route("/api/asterisk-dids/export", get(export::export))
-        .route(
-            "/api/asterisk-dids/{id}",
-            get(dids::find).put(change_dids::change).delete(change_dids::remove),
-        )
-        .route("/api/asterisk-dids/{id}/reset-usage", post(change_dids::reset_usage))
-        .route("/api/calls", get(calls::list).post(calls::make))
-        .route("/api/calls/{id}", get(calls::find))
-        .route("/api/journeys/make-call", post(calls::make_for_journey))
-        .route("/api/campaigns", get(campaigns::list).post(campaigns::create))
-        .route("/api/campaigns/{id}", get(campaigns::find).put(campaigns::change))
-        .route("/api/tenants", get(tenants::list).post(tenants::create))
-        .route("/api/tenants/{id}", get(tenants::find))
-        .route("/api/tenants/{id}/webhook-secret", post(tenants::rotate_secret))
-        .route("/api/audit-log", get(audit_log::list))
-        .route("/api/keys", get(keys::list).post(keys::create))
-        .route("/api/keys/{id}", delete(keys::revoke))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         // Every body has a bound of its own where it is read; axum's would cut an import short.
@@ -99,4 +80,32 @@ pub fn router(app: App, gate: Gate) -> Router {
         .layer(from_fn(within_head_bound))
         .layer(from_fn(with_request_id))
         .with_state(app)
+}
+
+/// The routes, a path a line: the handlers' annotations say which path and method, and are the document.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(status::health))
+        .routes(routes!(status::ready))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::docs))
+        .routes(routes!(status::status))
+        .routes(routes!(dids::list, dids::create))
+        .routes(routes!(dids::next_available))
+        .routes(routes!(import::import))
+        .routes(routes!(import::rejected))
+        .routes(routes!(export::export))
+        .routes(routes!(dids::find, change_dids::change, change_dids::remove))
+        .routes(routes!(change_dids::reset_usage))
+        .routes(routes!(calls::list, calls::make))
+        .routes(routes!(calls::find))
+        .routes(routes!(calls::make_for_journey))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::find, campaigns::change))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::find))
+        .routes(routes!(tenants::rotate_secret))
+        .routes(routes!(audit_log::list))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
 }

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 
 use super::auth::{Caller, MayAdminister, MayRead};
 use super::fields::missing;
+use super::openapi::{NewTenantBody, PageQuery, PathTenant, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::tenant_view::TenantView;
@@ -16,10 +17,27 @@ use crate::app::manage_tenants::{self, TenantError};
 use crate::domain::tenant::{Tenant, TenantId};
 use crate::store::keys::Role;
 
-/// The longest name, in bytes.
+/// The longest name, in characters.
 const NAME_LENGTH_MAX: usize = 200;
 
-/// `POST /api/tenants`
+refusals! {
+    Creating: DOOR, BODY, [TenantExists];
+    Listing: DOOR, [UnknownField];
+    Finding: DOOR, [TenantNotFound, RouteNotFound];
+}
+
+/// Create a tenant
+///
+/// A tenant is also there once it is named for the first time; this gives it a name. Needs the role `admin`.
+#[utoipa::path(
+    post, path = "/api/tenants", tag = "Tenants", operation_id = "createTenant",
+    request_body = NewTenantBody,
+    responses(
+        (status = 201, description = "The tenant, with the secret that signs its callbacks", body = TenantView,
+            headers(("Location" = String, description = "Where it is found"))),
+        Creating,
+    ),
+)]
 pub(super) async fn create(
     MayAdminister(caller): MayAdminister,
     State(app): State<App>,
@@ -27,8 +45,8 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let id: TenantId = fields.parse("id")?.ok_or_else(|| missing("id"))?;
     let name = fields.text("name")?;
-    if name.as_ref().is_some_and(|name| name.len() > NAME_LENGTH_MAX) {
-        return Err(Problem::invalid("name", format!("may have {NAME_LENGTH_MAX} bytes")));
+    if name.as_ref().is_some_and(|name| name.chars().count() > NAME_LENGTH_MAX) {
+        return Err(Problem::invalid("name", format!("may have {NAME_LENGTH_MAX} characters")));
     }
     fields.finish()?;
 
@@ -42,7 +60,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
-/// `GET /api/tenants`: all of them to an administrator, to everybody else their own.
+/// List tenants
+///
+/// All of them to an administrator, who also sees their secrets; to everybody else their own.
+#[utoipa::path(
+    get, path = "/api/tenants", tag = "Tenants", operation_id = "listTenants",
+    params(PageQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<TenantView>), Listing),
+)]
 pub(super) async fn list(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -62,7 +87,12 @@ pub(super) async fn list(
     Ok(Json(PageView { data, next_cursor: None }))
 }
 
-/// `GET /api/tenants/{id}`
+/// Look at a tenant
+#[utoipa::path(
+    get, path = "/api/tenants/{id}", tag = "Tenants", operation_id = "findTenant",
+    params(PathTenant),
+    responses((status = 200, description = "The tenant", body = TenantView), Finding),
+)]
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -76,7 +106,14 @@ pub(super) async fn find(
     Ok(Json(seen_by(&caller, &tenant.ok_or_else(|| not_found(&id))?)))
 }
 
-/// `POST /api/tenants/{id}/webhook-secret`
+/// Rotate a tenant's secret
+///
+/// From now on a new secret signs its callbacks. Needs the role `admin`.
+#[utoipa::path(
+    post, path = "/api/tenants/{id}/webhook-secret", tag = "Tenants", operation_id = "rotateSecret",
+    params(PathTenant),
+    responses((status = 200, description = "The tenant, with its new secret", body = TenantView), Finding),
+)]
 pub(super) async fn rotate_secret(
     MayAdminister(caller): MayAdminister,
     State(app): State<App>,

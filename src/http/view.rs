@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 pub use self::campaigns::CampaignView;
 pub use self::keys::{KeyView, NewKeyView};
@@ -18,7 +19,7 @@ use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
 
 /// A part of a list, and where the next part begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageView<T> {
     /// The part.
@@ -28,7 +29,7 @@ pub struct PageView<T> {
 }
 
 /// A DID.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DidView {
     /// Its id.
@@ -47,6 +48,7 @@ pub struct DidView {
     pub usage_count: u32,
     /// How many uses it counts as having besides when compared with others, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub head_start: Option<NonZeroU32>,
     /// The most uses it may have.
     pub max_usage: Option<u32>,
@@ -63,7 +65,7 @@ pub struct DidView {
 }
 
 /// A call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
     /// Its id.
@@ -127,7 +129,7 @@ pub struct CallView {
 }
 
 /// The DID of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallDidView {
     /// Its id.
     pub id: DidId,
@@ -138,7 +140,7 @@ pub struct CallDidView {
 }
 
 /// Why a call ended, by Q.850.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CauseView {
     /// The cause.
     pub code: u16,
@@ -147,7 +149,7 @@ pub struct CauseView {
 }
 
 /// A state a call reached, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
     /// The state.
     pub status: CallStatus,
@@ -260,7 +262,7 @@ impl From<Cause> for CauseView {
 }
 
 /// The DID the next pick would take.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NextView {
     /// The DID, its fields beside the reason's.
     #[serde(flatten)]
@@ -270,7 +272,7 @@ pub struct NextView {
 }
 
 /// Whether calls can be placed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadyView {
     /// `ready` or `unready`.
     pub status: String,
@@ -279,7 +281,7 @@ pub struct ReadyView {
 }
 
 /// What the daemon leans on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChecksView {
     /// The store.
     pub store: CheckView,
@@ -288,7 +290,7 @@ pub struct ChecksView {
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckView {
     /// `up` or `down`.
     pub status: String,
@@ -298,7 +300,7 @@ pub struct CheckView {
 }
 
 /// How the daemon is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// `ready` or `unready`.
@@ -322,7 +324,7 @@ pub struct StatusView {
 }
 
 /// How many DIDs there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DidCountsView {
     /// All that the rotation knows.
     pub total: usize,

@@ -31,6 +31,7 @@ pub(crate) struct House {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The body; as a text where it is no JSON, and null where there is none.
     pub(crate) body: Value,
 }
 
@@ -165,7 +166,8 @@ impl Ask {
     }
 
     pub(crate) fn put(path: &str, json: &Value) -> Self {
-        Self::new(Method::PUT, path, "application/json", json.to_string().into())
+        let ask = Self::new(Method::PUT, path, "application/json", json.to_string().into());
+        Self { body: json.to_string(), ..ask }
     }
 
     pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
@@ -206,7 +208,7 @@ impl Ask {
         (head, body.collect().await.unwrap().to_bytes().to_vec())
     }
 
-    fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
+    pub(crate) fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
         let mut request = Request::builder().method(method).uri(path);
         if !kind.is_empty() {
             request = request.header("content-type", kind);

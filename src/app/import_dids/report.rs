@@ -1,6 +1,7 @@
 //! What came of an import, in the words the interface promises.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::rejected::Kept;
@@ -23,7 +24,7 @@ pub struct Stored {
 }
 
 /// What came of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportReport {
     /// The file was read to its end. Bad rows do not change that.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::DidCountsView;
 use crate::domain::campaign::{Campaign, Join};
@@ -9,7 +10,7 @@ use crate::domain::rotation::Summary;
 use crate::domain::tenant::{CampaignId, TenantId};
 
 /// A campaign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CampaignView {
     /// Its id.

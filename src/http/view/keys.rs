@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::tenant::TenantId;
 use crate::store::keys::ApiKey;
 
 /// A key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
     /// Its id.
@@ -27,13 +28,14 @@ pub struct KeyView {
 }
 
 /// A key just created.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct NewKeyView {
     /// All but the key.
     #[serde(flatten)]
     pub about: KeyView,
     /// The key, which is not kept and not shown again.
     #[serde(serialize_with = "exposed")]
+    #[schema(value_type = String, pattern = "^rk_[0-9a-f]{32}_[0-9a-f]{64}$")]
     pub key: SecretString,
 }
 

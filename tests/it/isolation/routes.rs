@@ -1,6 +1,7 @@
 //! Every route there is, and how one tenant would ask there for what is another's.
 
-use serde_json::json;
+use rotary::http::openapi;
+use serde_json::{Value, json};
 
 use super::Acme;
 use crate::house::Ask;
@@ -23,13 +24,15 @@ pub(super) struct Route {
 pub(super) enum Expected {
     /// Anybody may ask, and it is nobody's in particular.
     Open,
+    /// A part of the program, which is the same whoever asks and whatever the store holds.
+    Constant,
     /// 404 with this code.
     NotFound(&'static str),
     /// This status, of one's own tenant.
     Own(u16),
 }
 
-use Expected::{NotFound, Open, Own};
+use Expected::{Constant, NotFound, Open, Own};
 
 const ALL: &[&str] = &["operator", "journey", "viewer"];
 const CALLERS: &[&str] = &["operator", "journey"];
@@ -52,6 +55,8 @@ pub(super) const FREE: &str = "+12125550002";
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/healthz", ALL, Open, |_| vec![Ask::get("/healthz")]),
     route("GET", "/readyz", ALL, Open, |_| vec![Ask::get("/readyz")]),
+    route("GET", "/openapi.json", ALL, Constant, |_| vec![Ask::get("/openapi.json")]),
+    route("GET", "/docs", ALL, Constant, |_| vec![Ask::get("/docs")]),
     route("GET", "/api/status", ALL, Own(200), |_| vec![Ask::get("/api/status")]),
     route("GET", DIDS, ALL, Own(200), |acme| {
         vec![
@@ -174,20 +179,12 @@ const fn route(
     Route { method, path, roles, expected, asks }
 }
 
-/// The routes in the router's source, as method and path.
-pub(super) fn in_source(source: &str) -> Vec<(String, String)> {
-    let parts = source.split(".route(").skip(1);
-    parts.flat_map(|part| methods(part.split(".fallback(").next().unwrap())).collect()
-}
-
-fn methods(part: &str) -> Vec<(String, String)> {
-    let path = part.split('"').nth(1).unwrap();
-    ["get", "post", "put", "patch", "delete"]
-        .into_iter()
-        .filter(|method| {
-            let call = format!("{method}(");
-            part.match_indices(&call).any(|(at, _)| part[..at].ends_with([' ', '.', '(']))
-        })
-        .map(|method| (method.to_uppercase(), path.to_owned()))
-        .collect()
+/// The routes in the document, as method and path; none is served that is not there.
+pub(super) fn in_the_document() -> Vec<(String, String)> {
+    let paths = openapi::document()["paths"].as_object().unwrap().iter();
+    let methods = |(path, operations): (&String, &Value)| {
+        let methods = operations.as_object().unwrap().keys();
+        methods.map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
+    };
+    paths.flat_map(methods).collect()
 }
