@@ -4,10 +4,12 @@
 //! milliseconds. So that picks need not wait for that, a search goes on slice by slice, and between
 //! two slices whoever shares the index lets the lock go.
 
+use std::ops::RangeInclusive;
+
 use uuid::Uuid;
 
 use super::RotationIndex;
-use super::slot::Slot;
+use super::slot::{Slot, Way};
 use crate::domain::did::{DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -73,7 +75,10 @@ pub struct Search {
     found: Vec<(Key, Found)>,
     /// Those at this place or behind are too late to be among the wanted.
     too_late: Option<Key>,
+    /// Numbers that need no second look, by rank: before `after`, or behind `too_late`.
+    not_wanted: [RangeInclusive<u64>; 2],
     next: usize,
+    matched: usize,
     /// The table's slots have their places since this many rebuilds.
     rebuilds: u32,
 }
@@ -129,6 +134,10 @@ impl Search {
         count: usize,
         after: Option<Found>,
     ) -> Self {
+        let before = match (rank, &after) {
+            (Rank::Number, Some(after)) => numbers_before(after.number.digits()),
+            (Rank::Number | Rank::Usage | Rank::Id, _) => NO_NUMBERS,
+        };
         let after = after.map(|after| rank.key_of(&after));
         Self {
             tenant,
@@ -138,7 +147,9 @@ impl Search {
             count,
             found: Vec::new(),
             too_late: None,
+            not_wanted: [before, NO_NUMBERS],
             next: 0,
+            matched: 0,
             rebuilds: 0,
         }
     }
@@ -150,7 +161,16 @@ impl Search {
         self.found.into_iter().map(|(_, found)| found).collect()
     }
 
+    /// Of the DIDs looked at so far how many match, wherever in the order they stand.
+    pub fn matched(&self) -> usize {
+        self.matched
+    }
+
     fn look_at(&mut self, slot: &Slot) {
+        self.matched += 1;
+        if self.not_wanted.iter().any(|numbers| numbers.contains(&slot.digits())) {
+            return;
+        }
         let found = Found { id: slot.id, number: slot.number(), usage_count: slot.counted };
         let key = self.rank.key_of(&found);
         if self.after.is_some_and(|after| key <= after)
@@ -163,6 +183,9 @@ impl Search {
             let (_, first_spare, _) =
                 self.found.select_nth_unstable_by_key(self.count, |(key, _)| *key);
             self.too_late = Some(first_spare.0);
+            if self.rank == Rank::Number {
+                self.not_wanted[1] = numbers_from(first_spare.1.number.digits());
+            }
             self.found.truncate(self.count);
         }
     }
@@ -182,15 +205,14 @@ impl RotationIndex {
             return true;
         }
         if search.rebuilds != pool.rebuilds {
-            (search.rebuilds, search.next, search.too_late) = (pool.rebuilds, 0, None);
+            (search.rebuilds, search.next, search.matched) = (pool.rebuilds, 0, 0);
+            (search.too_late, search.not_wanted[1]) = (None, NO_NUMBERS);
             search.found.clear();
         }
+        let way = Way::sieve(wanted.status, trunk.flatten());
         let matches = |slot: &Slot| {
-            let status = slot.way.status();
-            status.is_some()
-                && (wanted.status.is_none() || wanted.status == status)
+            way(slot.way)
                 && (wanted.area_code.is_none() || wanted.area_code == slot.area_code)
-                && trunk.is_none_or(|trunk| trunk == Some(slot.way.trunk()))
                 && campaign.is_none_or(|campaign| campaign == slot.campaign)
                 && wanted.digits.is_none_or(|digits| digits.are_in(slot.number()))
         };
@@ -204,6 +226,18 @@ impl RotationIndex {
         search.next = end;
         end == slots.len()
     }
+}
+
+const NO_NUMBERS: RangeInclusive<u64> = 1..=0;
+
+/// Among numbers with as many digits the order of texts is that of values: those up to this one.
+fn numbers_before(number: u64) -> RangeInclusive<u64> {
+    10_u64.pow(number.ilog10())..=number
+}
+
+/// The same from this one on.
+fn numbers_from(number: u64) -> RangeInclusive<u64> {
+    number..=10_u64.pow(number.ilog10() + 1) - 1
 }
 
 /// The digits of a number, four bits each, and how many they are. `number` has at most 15.

@@ -72,8 +72,13 @@ impl Slot {
         Self { shown: Shown(number | other.shown.0 & PENDING_MAX), ..self }
     }
 
+    /// The digits of its number.
+    pub(super) fn digits(&self) -> u64 {
+        self.shown.0 >> PENDING_BITS
+    }
+
     pub(super) fn number(&self) -> E164 {
-        let number = E164::from_digits(self.shown.0 >> PENDING_BITS);
+        let number = E164::from_digits(self.digits());
         number.expect("made of a number, of which no bit is lost")
     }
 
@@ -137,6 +142,20 @@ impl Way {
         let status = status.expect("every status is in the table") as u32;
         assert!(trunk.0.get() < 1 << 29, "half a billion names of trunks do not fit in memory");
         Self(trunk.0.get() << 3 | status)
+    }
+
+    /// Tells which slots are not deleted and have this status and this trunk, where they are named,
+    /// in one comparison.
+    pub(super) fn sieve(
+        status: Option<DidStatus>,
+        trunk: Option<NameKey>,
+    ) -> impl Fn(Self) -> bool + Copy {
+        let place = |status| Self::STATUSES.iter().position(|other| *other == Some(status));
+        let status = status.and_then(place).map(|place| place as u32);
+        let (status_mask, status) = status.map_or((0, 0), |status| (7, status));
+        let (trunk_mask, trunk) = trunk.map_or((0, 0), |trunk| (!7, trunk.0.get() << 3));
+        let (mask, wanted) = (status_mask | trunk_mask, status | trunk);
+        move |way| way.0 & mask == wanted && way.0 & 7 != 0
     }
 
     pub(super) fn trunk(self) -> NameKey {

@@ -71,19 +71,43 @@ impl Store {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<Did>, ListError> {
+        self.page_of_dids(tenant, filter, limit, cursor, None).await
+    }
+
+    /// The same page, if it is full of what the next `walked` DIDs in the order of numbers have.
+    pub async fn list_dids_within(
+        &self,
+        tenant: &TenantId,
+        filter: &DidFilter,
+        limit: u32,
+        cursor: Option<&str>,
+        walked: u32,
+    ) -> Result<Option<Page<Did>>, ListError> {
+        let page = self.page_of_dids(tenant, filter, limit, cursor, Some(walked)).await?;
+        Ok(Some(page).filter(|page| page.next.is_some()))
+    }
+
+    async fn page_of_dids(
+        &self,
+        tenant: &TenantId,
+        filter: &DidFilter,
+        limit: u32,
+        cursor: Option<&str>,
+        walked: Option<u32>,
+    ) -> Result<Page<Did>, ListError> {
         let after = cursor.map(|text| filter.sort.read_cursor(text)).transpose()?;
-        let sql = filter.statement(after);
+        let sql = filter.statement(after, walked);
         let rows: Vec<DidRow> = on!(self.reads(), pool => {
             let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(tenant.as_str());
-            for (text, _) in filter.conditions() {
-                query = query.bind(text);
-            }
             query = match after {
                 None => query,
                 Some(DidPlace::Number(number)) => query.bind(number.to_string()),
                 Some(DidPlace::Usage(count, id)) => query.bind(i64::from(count)).bind(id.0),
                 Some(DidPlace::Created(id)) => query.bind(id.0),
             };
+            for (text, _) in filter.conditions() {
+                query = query.bind(text);
+            }
             query.bind(i64::from(limit) + 1).fetch_all(pool).await
         })
         .during("list the DIDs")?;
@@ -121,16 +145,13 @@ impl Store {
 
 impl DidFilter {
     /// The statement of a page. It names only the filters that are there, for the planner to see.
-    fn statement(&self, after: Option<DidPlace>) -> String {
+    fn statement(&self, after: Option<DidPlace>, walked: Option<u32>) -> String {
         let mut sql = "select * from asterisk_dids where tenant_id = $1".to_owned();
         let mut parameters = 1;
         let mut next = || {
             parameters += 1;
             format!("${parameters}")
         };
-        for (_, condition) in self.conditions() {
-            sql += &condition.replace('?', &next());
-        }
         sql += &match after {
             None => String::new(),
             Some(DidPlace::Number(_)) => format!(" and number > {}", next()),
@@ -139,6 +160,12 @@ impl DidFilter {
             }
             Some(DidPlace::Created(_)) => format!(" and id > {}", next()),
         };
+        if let Some(walked) = walked {
+            sql = format!("select * from ({sql} order by number limit {walked}) walked where true");
+        }
+        for (_, condition) in self.conditions() {
+            sql += &condition.replace('?', &next());
+        }
         let order = match self.sort {
             DidSort::Number => "number",
             DidSort::Usage => "usage_count, id",
