@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::ami::line;
 use crate::app::call_book::CallBook;
+use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
@@ -70,6 +71,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         index: SharedIndex::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        outbox: Arc::default(),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
@@ -85,6 +87,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
     lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    let sending = lifecycle.wires.tasks();
+    lifecycle.wires.spawn("deliver callbacks", |stop| {
+        deliver_callbacks(app.clone(), state.writer, sending, stop)
+    });
     let (router, tasks) = (http::router(app.clone()), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {
         http::listen::serve_tcp(router.clone(), tcp, config.http.clone(), tasks.clone(), stop)

@@ -1,12 +1,14 @@
 //! What Rotary can do: one file per operation.
 
 pub mod call_book;
+pub mod deliver_callbacks;
 pub mod find_calls;
 pub mod follow_calls;
 pub mod import_dids;
 pub mod make_call;
 pub mod manage_dids;
 pub mod pick_did;
+pub mod replay_callbacks;
 pub mod status;
 pub mod warm_up;
 
@@ -16,9 +18,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
+use self::deliver_callbacks::CallbackSettings;
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -42,6 +46,8 @@ pub struct App {
     pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
+    /// Notified when callbacks may have become due.
+    pub outbox: Arc<Notify>,
     /// How calls are placed.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
@@ -62,6 +68,8 @@ pub struct Settings {
     /// How often the calls we follow are compared with Asterisk's list while there are any, so
     /// that a call whose end was never heard does not live for ever.
     pub compare_every: Duration,
+    /// How callbacks are sent.
+    pub callbacks: CallbackSettings,
 }
 
 /// `[calls]`: what a request that says nothing gets.
@@ -94,6 +102,7 @@ impl Default for Settings {
             trunks: BTreeMap::new(),
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
+            callbacks: CallbackSettings::default(),
         }
     }
 }

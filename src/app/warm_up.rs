@@ -1,10 +1,11 @@
-//! Before the doors open: every DID into the index, every open call into the book.
+//! Before the doors open: every DID into the index, every open call into the book, and what was
+//! being told when the last run ended is due again.
 
 use std::time::Instant;
 
 use tracing::info;
 
-use super::App;
+use super::{App, now};
 use crate::store::StoreError;
 use crate::store::ledger::WriterId;
 
@@ -15,9 +16,10 @@ pub async fn warm_up(app: &App, writer: WriterId) -> Result<(), StoreError> {
     let dids = app.store.load_dids(move |state| index.lock().upsert(&state)).await?;
     let calls = app.store.open_calls(writer).await?;
     let open = calls.len();
-    for call in calls {
-        app.calls.resume(call);
+    for (call, told) in calls {
+        app.calls.resume(call, told);
     }
+    app.store.unclaim_callbacks(writer, now()).await?;
     info!(dids, calls = open, milliseconds = begun.elapsed().as_millis() as u64, "loaded");
     Ok(())
 }

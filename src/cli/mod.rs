@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 it ran and found a problem, 2 wrong usage, 69 daemon unreachable,
 //! 78 bad configuration.
 
+mod callbacks;
 mod calls;
 pub mod client;
 mod dids;
@@ -66,6 +67,9 @@ enum Command {
     /// List calls, or show one
     #[command(subcommand)]
     Calls(calls::Command),
+    /// List callbacks, and send them again
+    #[command(subcommand)]
+    Callbacks(callbacks::Command),
     /// Show how the daemon is doing
     Status,
     /// Create, list and revoke API keys
@@ -128,6 +132,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
+        Command::Callbacks(command) => ask(callbacks::run(command, &global.client(), output)),
         Command::Status => ask(status::run(&global.client(), output)),
         Command::Keys(command) => ask(keys::run(command, &global.client(), output)),
     }

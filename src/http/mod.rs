@@ -5,6 +5,7 @@
 
 pub mod auth;
 mod call_request;
+pub mod callbacks;
 mod calls;
 mod dids;
 mod fields;
@@ -45,8 +46,9 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             socket: PathBuf::from("control.sock"),
-            // Both doors full leave handles for the store and Asterisk, where 1,024 files may be open.
-            connections_max: 448,
+            // Both doors full leave handles for the store, Asterisk and 256 callbacks, where 1,024
+            // files may be open.
+            connections_max: 320,
         }
     }
 }
@@ -63,6 +65,9 @@ pub fn router(app: App) -> Router {
         .route("/api/asterisk-dids/{id}", get(dids::find))
         .route("/api/calls", get(calls::list).post(calls::make))
         .route("/api/calls/{id}", get(calls::find))
+        .route("/api/callbacks", get(callbacks::list))
+        .route("/api/callbacks/replay", post(callbacks::replay_dead))
+        .route("/api/callbacks/{id}/replay", post(callbacks::replay))
         .route("/api/journeys/make-call", post(calls::make_for_journey))
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/{id}", delete(keys::revoke))

@@ -94,6 +94,7 @@ codes! {
     RouteNotFound        NOT_FOUND              "route_not_found"        "No such path";
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
+    CallbackNotFound     NOT_FOUND              "callback_not_found"     "No such callback";
     KeyNotFound          NOT_FOUND              "key_not_found"          "No such key";
     MethodNotAllowed     METHOD_NOT_ALLOWED     "method_not_allowed"     "The path does not take this method";
     BodyTimeout          REQUEST_TIMEOUT        "body_timeout"           "The body came too slowly";

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod callbacks;
 mod command_line;
 mod containers;
 mod demo;
@@ -18,6 +19,7 @@ mod ports;
 mod postgres;
 mod process;
 mod real_asterisk;
+mod receiver;
 mod rotary;
 mod simulator;
 mod store;

@@ -72,6 +72,7 @@ fn app(store: &Store) -> App {
         index: SharedIndex::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        outbox: Arc::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),

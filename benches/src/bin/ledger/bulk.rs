@@ -85,6 +85,7 @@ async fn app(url: &str) -> App {
         index: SharedIndex::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        outbox: Arc::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: Utc::now(),
