@@ -44,7 +44,7 @@ async fn each_change_is_told_once_and_in_order_on_postgres() {
 async fn what_fails_is_sent_again_under_its_id_and_before_what_follows() {
     let (house, _asterisk) = open(hasty).await;
     let receiver = Receiver::open().await;
-    receiver.feel(&[Mood::Says(500), Mood::Closes, Mood::Says(302)], Mood::Says(204));
+    receiver.feel(&[Mood::Says(500), Mood::Closes, Mood::Says(307)], Mood::Says(204));
 
     call(&house, &receiver.url).await;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 /// What a receiver does with a callback, after it has seen it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Answers with this status.
+    /// Answers with this status, and with a place to go to for those that are redirects.
     Says(u16),
     /// Never answers.
     Stalls,
@@ -123,7 +124,9 @@ async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Resp
     };
     desk.seen.send_modify(|seen| seen.push(Seen { headers, body }));
     match mood {
-        Mood::Says(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Mood::Says(status) => {
+            (StatusCode::from_u16(status).unwrap(), [(LOCATION, "/hook")]).into_response()
+        }
         Mood::Stalls => std::future::pending().await,
         // hyper breaks off where a handler panics.
         Mood::Closes => panic!("the receiver breaks off"),

@@ -68,8 +68,8 @@ macro_rules! settle {
              last_status = n.status, last_error = n.error, next_attempt_at = n.next_attempt_at, \
              delivered_at = n.delivered_at, dead_at = n.dead_at from ",
             $from,
-            " where callbacks.id = n.id and callbacks.delivered_at is null \
-             and callbacks.dead_at is null"
+            " where callbacks.id = n.id \
+             and coalesce(callbacks.delivered_at, callbacks.dead_at) is null"
         )
     };
 }
@@ -206,9 +206,9 @@ fn settle_in_postgres(attempts: &[Attempt]) -> Query<sqlx::Postgres> {
         .bind(each!(|one| one.id.0))
         .bind(each!(|one| one.status.map(i64::from)))
         .bind(each!(|one| one.error.clone()))
-        .bind(each!(|one| next(one)))
-        .bind(each!(|one| delivered(one)))
-        .bind(each!(|one| dead(one)))
+        .bind(each!(next))
+        .bind(each!(delivered))
+        .bind(each!(dead))
 }
 
 fn settle_in_sqlite(attempts: &[Attempt]) -> Query<sqlx::Sqlite> {

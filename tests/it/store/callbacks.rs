@@ -28,8 +28,8 @@ on_both!(
 
 async fn the_callbacks_of_a_call_wait_for_each_other(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2])).await.unwrap();
-    store.save_calls(&[call.clone()], &told(&call, &[3])).await.unwrap();
+    tell(store, &call, &[1, 2]).await;
+    tell(store, &call, &[3]).await;
 
     let first = claim(store).await;
     assert_eq!(sequences(store, &first).await, [1]);
@@ -47,10 +47,10 @@ async fn the_callbacks_of_a_call_wait_for_each_other(store: &Store) {
 
 async fn a_change_saved_again_is_told_once_and_leaves_nothing_waiting(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1])).await.unwrap();
+    tell(store, &call, &[1]).await;
     settle(store, &claim(store).await, Verdict::Delivered).await;
 
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2])).await.unwrap();
+    tell(store, &call, &[1, 2]).await;
 
     assert_eq!(all(store).await.len(), 2);
     assert_eq!(sequences(store, &claim(store).await).await, [2]);
@@ -58,7 +58,7 @@ async fn a_change_saved_again_is_told_once_and_leaves_nothing_waiting(store: &St
 
 async fn what_one_daemon_claims_no_other_sends_until_the_lease_is_over(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1])).await.unwrap();
+    tell(store, &call, &[1]).await;
 
     let first = claim(store).await;
 
@@ -69,7 +69,7 @@ async fn what_one_daemon_claims_no_other_sends_until_the_lease_is_over(store: &S
 
 async fn a_daemon_that_starts_again_takes_up_what_it_had_claimed(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2])).await.unwrap();
+    tell(store, &call, &[1, 2]).await;
     let ours = writer();
     let claimed = store.claim_callbacks(&[room(9)], now(), LEASE, ours).await.unwrap();
 
@@ -83,7 +83,7 @@ async fn a_daemon_that_starts_again_takes_up_what_it_had_claimed(store: &Store) 
 async fn a_receiver_is_claimed_as_far_as_it_has_room(store: &Store) {
     for _ in 0..3 {
         let call = recorded(store).await;
-        store.save_calls(&[call.clone()], &told(&call, &[1, 2])).await.unwrap();
+        tell(store, &call, &[1, 2]).await;
     }
     let due = store.callback_receivers().await.unwrap();
     assert_eq!(
@@ -110,7 +110,7 @@ async fn a_call_on_record_remembers_what_was_told(store: &Store) {
 
     assert_eq!(told_of().await, 0);
     call.handle_report(Report::Ringing, now());
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2])).await.unwrap();
+    tell(store, &call, &[1, 2]).await;
     assert_eq!(told_of().await, 2);
     store.save_calls(&[call], &[]).await.unwrap();
 
@@ -120,7 +120,7 @@ async fn a_call_on_record_remembers_what_was_told(store: &Store) {
 
 async fn old_callbacks_are_deleted_and_pending_ones_stay(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2, 3])).await.unwrap();
+    tell(store, &call, &[1, 2, 3]).await;
     settle(store, &claim(store).await, Verdict::Delivered).await;
     settle(store, &claim(store).await, Verdict::Dead).await;
     // Ids tell the time at which these callbacks were made.
@@ -136,7 +136,7 @@ async fn old_callbacks_are_deleted_and_pending_ones_stay(store: &Store) {
 
 async fn callbacks_are_listed_by_what_became_of_them(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2, 3])).await.unwrap();
+    tell(store, &call, &[1, 2, 3]).await;
     settle(store, &claim(store).await, Verdict::Delivered).await;
     settle(store, &claim(store).await, Verdict::Dead).await;
     let list = async |status, call| {
@@ -163,7 +163,7 @@ async fn callbacks_are_listed_by_what_became_of_them(store: &Store) {
 
 async fn a_replay_begins_with_the_first_of_a_call(store: &Store) {
     let call = recorded(store).await;
-    store.save_calls(&[call.clone()], &told(&call, &[1, 2])).await.unwrap();
+    tell(store, &call, &[1, 2]).await;
     settle(store, &claim(store).await, Verdict::Dead).await;
     settle(store, &claim(store).await, Verdict::Dead).await;
     let entry = Origin::rotary()
@@ -190,7 +190,7 @@ async fn changes_and_deliveries_at_once_leave_nothing_waiting(store: &Store) {
     for _ in 0..60 {
         let call = call_from(&did);
         running.ledger.record(use_with_call(&did, call.clone())).await.unwrap();
-        store.save_calls(&[call.clone()], &told(&call, &[1])).await.unwrap();
+        tell(store, &call, &[1]).await;
         calls.push(call);
     }
     running.stop().await.unwrap();
@@ -198,7 +198,7 @@ async fn changes_and_deliveries_at_once_leave_nothing_waiting(store: &Store) {
     assert_eq!(first.len(), calls.len());
 
     let changes = calls.iter().map(|call| async {
-        store.save_calls(std::slice::from_ref(call), &told(call, &[2])).await.unwrap();
+        tell(store, call, &[2]).await;
     });
     let deliveries = first.chunks(1).map(|due| settle(store, due, Verdict::Delivered));
     tokio::join!(join_all(changes), join_all(deliveries));
@@ -222,6 +222,10 @@ async fn recorded(store: &Store) -> Call {
     running.ledger.record(use_with_call(&did, call.clone())).await.unwrap();
     running.stop().await.unwrap();
     call
+}
+
+async fn tell(store: &Store, call: &Call, sequences: &[u32]) {
+    store.save_calls(std::slice::from_ref(call), &told(call, sequences)).await.unwrap();
 }
 
 fn told(call: &Call, sequences: &[u32]) -> Vec<NewCallback> {
