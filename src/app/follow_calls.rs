@@ -111,11 +111,11 @@ async fn store_changes(app: &App, stop: &CancellationToken) {
         if changed.is_empty() {
             return;
         }
-        let calls: Vec<Call> = changed.iter().map(|one| one.call.clone()).collect();
+        let calls: Vec<&Call> = changed.iter().map(|one| &one.call).collect();
         let callbacks = callbacks_of(&changed);
         match app.store.save_calls(&calls, &callbacks).await {
             Ok(()) => {
-                calls.iter().for_each(log);
+                changed.iter().for_each(|one| log(&one.call));
                 app.calls.saved(changed);
                 if !callbacks.is_empty() {
                     app.outbox.notify_one();

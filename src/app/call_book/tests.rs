@@ -1,5 +1,6 @@
 //! Stories of calls in the book: what is stored when, and what a look at Asterisk's list ends.
 
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::*;
@@ -117,8 +118,10 @@ fn a_call_that_tells_is_stored_once_it_is_placed_and_tells_each_change_once() {
     let id = CallId(Uuid::from_u128(1));
     book.follow(telling(1));
     assert_eq!(book.unsaved(10), [], "it may never be placed");
+    assert_eq!(book.changed().now_or_never(), None);
 
     book.placed(id, at(1));
+    assert_eq!(book.changed().now_or_never(), Some(()));
     let placed = book.unsaved(10);
     assert_eq!((placed.len(), placed[0].told), (1, 0));
     book.saved(placed);

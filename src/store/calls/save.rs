@@ -48,11 +48,11 @@ impl Store {
     /// counts. Saved again after an answer that was lost, nothing is told twice.
     pub async fn save_calls(
         &self,
-        calls: &[Call],
+        calls: &[&Call],
         callbacks: &[NewCallback],
     ) -> Result<(), StoreError> {
         // Rows in the order of ids, so that two savers cannot wait for each other.
-        let latest: BTreeMap<Uuid, &Call> = calls.iter().map(|call| (call.id().0, call)).collect();
+        let latest: BTreeMap<Uuid, &Call> = calls.iter().map(|call| (call.id().0, *call)).collect();
         let calls: Vec<&Call> = latest.into_values().collect();
         let mut told = Told::new();
         for new in callbacks {

@@ -257,8 +257,8 @@ async fn an_ended_call_does_not_move_back(store: &Store) {
         now() + TimeDelta::seconds(2),
     );
 
-    store.save_calls(&[ringing.clone(), call.clone()], &[]).await.unwrap();
-    store.save_calls(&[ringing], &[]).await.unwrap();
+    store.save_calls(&[&ringing, &call], &[]).await.unwrap();
+    store.save_calls(&[&ringing], &[]).await.unwrap();
 
     let saved = store.call(&tenant(), call.id()).await.unwrap().unwrap();
     assert_eq!(saved.progress, call.progress);
