@@ -83,8 +83,8 @@ pub async fn deliver_callbacks(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let sender = Sender::new(app.settings.callbacks.targets);
-    let mut delivery =
-        Delivery { app, writer, tasks, sender, desk: Desk::default(), sending: Sending::new() };
+    let (desk, sending) = (Desk::default(), Sending::new());
+    let mut delivery = Delivery { app, writer, tasks, sender, desk, sending, blind: false };
     let mut next_look = Instant::now();
     let mut next_purge = Instant::now();
     loop {
@@ -113,15 +113,23 @@ struct Delivery {
     sender: Sender,
     desk: Desk,
     sending: Sending,
+    /// Whether the last look failed, which was said then.
+    blind: bool,
 }
 
 impl Delivery {
     /// Begins what is due and has room. Says when to look again at the latest.
     async fn look(&mut self) -> Duration {
         match self.begin_due().await {
-            Ok(next) => (next - Utc::now()).to_std().unwrap_or_default(),
+            Ok(next) => {
+                self.blind = false;
+                (next - Utc::now()).to_std().unwrap_or_default()
+            }
             Err(error) => {
-                warn!("look for callbacks to deliver, trying again: {error}");
+                if !self.blind {
+                    warn!("look for callbacks to deliver, trying again: {error}");
+                }
+                self.blind = true;
                 RETRY
             }
         }
