@@ -1,5 +1,6 @@
 //! Callbacks end to end: a call on a simulated Asterisk, a receiver that is good or bad, both databases.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rotary::app::deliver_callbacks::CallbackSettings;
@@ -203,6 +204,30 @@ async fn a_crash_between_a_change_and_its_delivery_loses_nothing() {
     assert_eq!(listed["nextCursor"], Value::Null);
 }
 
+#[tokio::test]
+async fn two_daemons_on_one_database_tell_each_change_once() {
+    let postgres = Postgres::new(Fsync::Off);
+    let on_postgres = |config: &mut Config| config.store = store::Settings::new(postgres.url());
+    let (one, _asterisk) = open(on_postgres).await;
+    let (other, _other_asterisk) = open(on_postgres).await;
+    let receiver = Receiver::open().await;
+
+    let calls = (0..40).map(|n| call(if n % 2 == 0 { &one } else { &other }, &receiver.url));
+    let calls = futures_util::future::join_all(calls).await;
+    settled(&one, "delivered", 160).await;
+
+    let seen = receiver.seen();
+    let ids: HashSet<_> = seen.iter().map(|one| one.header("webhook-id").to_owned()).collect();
+    assert_eq!((seen.len(), ids.len()), (160, 160));
+    for call in &calls {
+        let of_call = |one: &&Seen| one.json()["data"]["id"] == call["id"];
+        let of_call: Vec<Seen> = seen.iter().filter(of_call).cloned().collect();
+        assert_eq!(sequences(&of_call), [1, 2, 3, 4]);
+    }
+    one.close().await;
+    other.close().await;
+}
+
 async fn each_change_is_told_once_and_in_order(house: &House) {
     let receiver = Receiver::open().await;
 
@@ -262,7 +287,7 @@ fn request(url: &str) -> Value {
 /// Waits until there are so many callbacks in this state, and gives them, the newest first.
 async fn settled(house: &House, status: &str, count: usize) -> Vec<Value> {
     until(&format!("{count} callbacks to be {status}"), async || {
-        let page = house.ask(Ask::get(&format!("{CALLBACKS}?status={status}"))).await;
+        let page = house.ask(Ask::get(&format!("{CALLBACKS}?limit=1000&status={status}"))).await;
         let data = page.body["data"].as_array().unwrap().clone();
         (data.len() == count).then_some(data)
     })
