@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::Router;
 use chrono::Utc;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -17,12 +18,16 @@ use uuid::Uuid;
 
 use crate::ami::line;
 use crate::app::call_book::CallBook;
+use crate::app::campaigns::SharedCampaigns;
 use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
+use crate::app::hear_changes::hear_changes;
+use crate::app::import_dids::ImportsUnderWay;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
 use crate::http;
+use crate::http::limits::Gate;
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::store::ledger::{LedgerSettings, WriterId, ledger};
@@ -34,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Running {
     /// What it can do.
     pub app: App,
+    /// What answers at both doors.
+    pub router: Router,
     /// Its tasks.
     pub lifecycle: Lifecycle,
     /// Where it listens for HTTP.
@@ -69,13 +76,17 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ledger,
         ami,
         index: SharedIndex::default(),
+        campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         outbox: Arc::default(),
+        imports: ImportsUnderWay::default(),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
     };
+    // Before the loading, so that no change falls between.
+    let changes = app.store.changes().await;
     warm_up(&app, state.writer).await.context("load what the store remembers")?;
 
     let tcp = TcpListener::bind(config.http.listen).await;
@@ -91,14 +102,18 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lifecycle.wires.spawn("deliver callbacks", |stop| {
         deliver_callbacks(app.clone(), state.writer, sending, stop)
     });
-    let (router, tasks) = (http::router(app.clone()), lifecycle.doors.tasks());
+    if let Some(changes) = changes {
+        lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
+    }
+    let router = http::router(app.clone(), Gate::new(config.http.limits.clone()));
+    let (served, tasks) = (router.clone(), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {
-        http::listen::serve_tcp(router.clone(), tcp, config.http.clone(), tasks.clone(), stop)
+        http::listen::serve_tcp(served.clone(), tcp, config.http.clone(), tasks.clone(), stop)
     });
     lifecycle.doors.spawn("control socket", |stop| {
-        http::listen::serve_unix(router, unix, config.http, tasks, stop)
+        http::listen::serve_unix(served, unix, config.http, tasks, stop)
     });
-    Ok(Running { app, lifecycle, http: http_address, socket, _state: state })
+    Ok(Running { app, router, lifecycle, http: http_address, socket, _state: state })
 }
 
 /// The directory only one daemon may use at a time, and who that daemon is in the ledger.

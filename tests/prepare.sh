@@ -1,9 +1,11 @@
 #!/bin/bash
-# prepare.sh: installs what the tests need and this machine lacks, and brings up Asterisk 22 and 16 in the cache.
+# prepare.sh: installs what the tests need and this machine lacks, and brings up Asterisk 22 and 16 and
+# schemathesis in their caches.
 #
-# From Debian, with apt: sipp (the carrier), PostgreSQL (a server program; the tests start their own), python3 (used
-# once, to make Asterisk start faster), curl (which the examples use). What is there is left alone; with everything
-# there, nothing needs the network.
+# From Debian, with apt: sipp (the carrier), PostgreSQL (a server program; the tests start their own), python3 with venv
+# (for schemathesis, and once to make Asterisk start faster), curl (which the examples use). From PyPI, with pip:
+# schemathesis, which asks the HTTP API all that its OpenAPI document allows. What is there is left alone; with
+# everything there, nothing needs the network.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -27,9 +29,10 @@ install_missing() {
     command -v sipp >/dev/null || missing+=(sip-tester)
     has_postgres || missing+=(postgresql)
     command -v python3 >/dev/null || missing+=(python3)
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     command -v curl >/dev/null || missing+=(curl)
     if [ ${#missing[@]} = 0 ]; then
-        say "sipp, PostgreSQL, python3, curl: already here"
+        say "sipp, PostgreSQL, python3 with venv, curl: already here"
         return
     fi
 
@@ -59,5 +62,21 @@ bring_up_asterisks() {
     [ "$failed" = 0 ] || die "no Asterisk for the tests: see above"
 }
 
+# The copy of the requirements comes last: without it half a venv is made anew, and so when the pinned versions change.
+bring_up_schemathesis() {
+    local wanted=schemathesis/requirements.txt cache=schemathesis/.cache
+    local venv=$cache/venv log=$cache/pip.log
+    if ! cmp -s "$wanted" "$venv/requirements.txt"; then
+        rm -rf "$venv"
+        mkdir -p "$cache"
+        python3 -m venv "$venv" || die "python3 cannot make a venv in $venv"
+        "$venv/bin/pip" install -q --disable-pip-version-check -r "$wanted" >"$log" 2>&1 ||
+            { tail -n 20 "$log" >&2 && die "pip cannot install schemathesis; all it said is in tests/$log"; }
+        cp "$wanted" "$venv/requirements.txt"
+    fi
+    say "$("$venv/bin/schemathesis" --version)"
+}
+
 install_missing
 bring_up_asterisks
+bring_up_schemathesis

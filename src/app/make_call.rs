@@ -215,11 +215,11 @@ fn unavailable(why: &DownReason) -> MakeCallError {
 async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
     let tenant = wanted.tenant.clone();
     match wanted.shown {
-        Shown::Rotation => Ok(Choice::Rotation(Want {
-            tenant,
-            campaign: wanted.campaign.clone(),
-            area_code: wanted.area_code,
-        })),
+        Shown::Rotation => {
+            let (campaign, area_code) = (wanted.campaign.clone(), wanted.area_code);
+            let want = Want { tenant, campaign, area_code };
+            Ok(Choice::Rotation(app.campaigns.locally(want, Some(wanted.to))))
+        }
         Shown::Did(did) => Ok(Choice::Named(tenant, did)),
         Shown::Number(number) => match app.store.did_by_number(&tenant, number).await? {
             Some(did) => Ok(Choice::Named(tenant, did.id)),

@@ -1,18 +1,25 @@
 //! What Rotary can do: one file per operation.
 
 pub mod call_book;
+pub mod campaigns;
 pub mod deliver_callbacks;
+pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hear_changes;
 pub mod import_dids;
+pub mod join;
+pub mod list_dids;
 pub mod make_call;
 pub mod manage_dids;
+pub mod manage_tenants;
 pub mod pick_did;
 pub mod replay_callbacks;
 pub mod status;
 pub mod warm_up;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -22,7 +29,9 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
+use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
+use self::import_dids::ImportsUnderWay;
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -41,6 +50,8 @@ pub struct App {
     pub ami: Client,
     /// Which DID comes next.
     pub index: SharedIndex,
+    /// What the tenants said of their campaigns.
+    pub campaigns: SharedCampaigns,
     /// Held over a change of DIDs in the store and in the index, so that both see changes in one
     /// order. Picks do not take it.
     pub changes: Arc<tokio::sync::Mutex<()>>,
@@ -48,7 +59,9 @@ pub struct App {
     pub calls: CallBook,
     /// Notified when callbacks may have become due.
     pub outbox: Arc<Notify>,
-    /// How calls are placed.
+    /// The imports under way.
+    pub imports: ImportsUnderWay,
+    /// How calls are placed, files imported and callbacks sent.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
     pub tasks: TaskTracker,
@@ -56,13 +69,15 @@ pub struct App {
     pub started_at: DateTime<Utc>,
 }
 
-/// How calls are placed.
+/// How calls are placed, files imported and callbacks sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// What a call does once answered, unless the request says otherwise.
     pub calls: CallDefaults,
     /// The trunks that need more than their name.
     pub trunks: BTreeMap<TrunkName, Trunk>,
+    /// How files are imported.
+    pub imports: ImportLimits,
     /// How long a request waits for the store before it is told to come back later.
     pub patience: Duration,
     /// How often the calls we follow are compared with Asterisk's list while there are any, so
@@ -70,6 +85,15 @@ pub struct Settings {
     pub compare_every: Duration,
     /// How callbacks are sent.
     pub callbacks: CallbackSettings,
+}
+
+/// How files are imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportLimits {
+    /// Where the rows are kept that imports reject; none keeps none.
+    pub directory: Option<PathBuf>,
+    /// How many imports may run at once, dry runs too.
+    pub at_once: usize,
 }
 
 /// `[calls]`: what a request that says nothing gets.
@@ -100,10 +124,17 @@ impl Default for Settings {
         Self {
             calls: CallDefaults::default(),
             trunks: BTreeMap::new(),
+            imports: ImportLimits::default(),
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
             callbacks: CallbackSettings::default(),
         }
+    }
+}
+
+impl Default for ImportLimits {
+    fn default() -> Self {
+        Self { directory: None, at_once: 2 }
     }
 }
 
@@ -154,9 +185,21 @@ impl App {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        match self.tasks.spawn(work).await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        self.begin(work).await
+    }
+
+    /// Begins work at once, on a task of its own; it goes on whether its outcome is waited for or not.
+    pub fn begin<T, F>(&self, work: F) -> impl Future<Output = T> + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let begun = self.tasks.spawn(work);
+        async move {
+            match begun.await {
+                Ok(result) => result,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
         }
     }
 }

@@ -64,7 +64,8 @@ pub(super) async fn pick_did(
                 app.index.lock().settle(&pick, usage_count);
                 return Ok((pick, call));
             }
-            Recorded::Refused(truth) => learn_refusal(app, &pick, truth),
+            Recorded::Refused(row) => learn_in_time(app, &pick, Some(&row), deadline).await?,
+            Recorded::Gone => learn_in_time(app, &pick, None, deadline).await?,
             Recorded::Conflict => {
                 app.index.lock().give_back(&pick);
                 return Err(PickError::KeyTaken);
@@ -142,16 +143,47 @@ async fn settle_late(
             });
             take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
         }
-        Ok(Recorded::Refused(truth)) => learn_refusal(app, pick, truth),
+        Ok(Recorded::Refused(row)) => learn_late(app, pick, Some(&row)).await,
+        Ok(Recorded::Gone) => learn_late(app, pick, None).await,
         Ok(Recorded::Conflict) | Err(_) => app.index.lock().give_back(pick),
     }
 }
 
-fn learn_refusal(app: &App, pick: &Pick, truth: Option<DidState>) {
+async fn learn_in_time(
+    app: &App,
+    pick: &Pick,
+    row: Option<&DidState>,
+    deadline: Instant,
+) -> Result<(), PickError> {
+    let learned = timeout_at(deadline, learn_refusal(app, pick, row)).await;
+    Ok(learned.map_err(|_| PickError::TooSlow)??)
+}
+
+async fn learn_late(app: &App, pick: &Pick, row: Option<&DidState>) {
+    if let Err(error) = learn_refusal(app, pick, row).await {
+        warn!(did = %pick.did, "a refused DID is not looked at again: {error}");
+    }
+}
+
+/// Learns what the refusal tells. The row that came with it may be older than a change that the
+/// index already has, so only its count is taken at its word. If that does not explain the refusal,
+/// the row is read again in the order of changes.
+async fn learn_refusal(app: &App, pick: &Pick, row: Option<&DidState>) -> Result<(), StoreError> {
+    let unexplained = app.index.lock().refuse(pick, row.map(|row| row.usage_count));
+    if !unexplained {
+        return Ok(());
+    }
+    let _in_order = app.changes.lock().await;
+    // Many picks may have been refused at once; the first to come here has looked for all.
+    let explained = !app.index.lock().is_pickable(&pick.tenant, pick.did);
+    if explained {
+        return Ok(());
+    }
+    let row = app.store.did(&pick.tenant, pick.did).await?;
     let mut index = app.index.lock();
-    index.give_back(pick);
-    match truth {
-        Some(state) => index.upsert(&state),
+    match row {
+        Some(did) => index.upsert(&DidState::from(&did)),
         None => index.remove(&pick.tenant, pick.did),
     }
+    Ok(())
 }

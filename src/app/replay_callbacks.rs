@@ -20,8 +20,10 @@ pub async fn replay(
     if !app.store.replay_callback(tenant, id, now(), &entry).await? {
         return Ok(None);
     }
+    // Read before it is sent, so that whoever asked sees it pending.
+    let replayed = app.store.callback(tenant, id).await;
     app.outbox.notify_one();
-    app.store.callback(tenant, id).await
+    replayed
 }
 
 /// Sends again all of the tenant's callbacks that are dead now. Says how many.

@@ -1,17 +1,21 @@
-//! Before the doors open: every DID into the index, every open call into the book, and what was
-//! being told when the last run ended is due again.
+//! Before the doors open: campaigns and DIDs into memory, every open call into the book, the tenant
+//! that exists from the start, and what was being told when the last run ended is due again.
 
 use std::time::Instant;
 
 use tracing::info;
 
-use super::{App, now};
-use crate::store::StoreError;
+use super::manage_tenants::{TenantError, know};
+use super::{App, campaigns, now};
+use crate::domain::audit::Origin;
+use crate::domain::tenant::TenantId;
 use crate::store::ledger::WriterId;
 
 /// Loads what the store remembers.
-pub async fn warm_up(app: &App, writer: WriterId) -> Result<(), StoreError> {
+pub async fn warm_up(app: &App, writer: WriterId) -> Result<(), TenantError> {
     let begun = Instant::now();
+    know(app, &TenantId::default_tenant(), &Origin::rotary()).await?;
+    campaigns::load(app).await?;
     let index = app.index.clone();
     let dids = app.store.load_dids(move |state| index.lock().upsert(&state)).await?;
     let calls = app.store.open_calls(writer).await?;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -62,9 +63,41 @@ impl Client {
         })
     }
 
+    /// Sends a request and hands its answer to `take` piece by piece, for as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; and `take` failed, or the answer broke off, after `take` has had some of it.
+    pub async fn download(
+        &self,
+        ask: Ask,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let done = self.talk(ask, async |response| {
+            let (head, mut body) = response.into_parts();
+            if !head.status.is_success() {
+                return Ok(Some((head.status, whole(body).await?)));
+            }
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| {
+                    let message = format!("the daemon's answer broke off: {error}");
+                    Failure::new(UNREACHABLE, message)
+                        .hint("what was written is not all; the daemon's log says why")
+                })?;
+                if let Some(bytes) = frame.data_ref() {
+                    take(bytes)?;
+                }
+            }
+            Ok(None)
+        });
+        done.await?.map_or(Ok(()), |(status, body)| Err(refused(status, &body)))
+    }
+
     async fn send_raw(&self, ask: Ask) -> Result<Bytes, Failure> {
         let patience = ask.patience;
-        let talking = self.talk(ask);
+        let talking = self.talk(ask, async |response| {
+            let (head, body) = response.into_parts();
+            Ok((head.status, whole(body).await?))
+        });
         let (status, body) = match patience {
             None => talking.await?,
             Some(patience) => timeout(patience, talking).await.map_err(|_| {
@@ -77,13 +110,14 @@ impl Client {
         if status.is_success() {
             return Ok(body);
         }
-        Err(match serde_json::from_slice::<ProblemBody>(&body) {
-            Ok(problem) => Failure::refused(&problem),
-            Err(_) => Failure::new(PROBLEM, format!("the daemon answered {status}")),
-        })
+        Err(refused(status, &body))
     }
 
-    async fn talk(&self, ask: Ask) -> Result<(StatusCode, Bytes), Failure> {
+    async fn talk<T>(
+        &self,
+        ask: Ask,
+        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let broke = |error: hyper::Error| {
             Failure::new(UNREACHABLE, format!("the daemon broke the connection off: {error}"))
                 .hint("see its log; a request under way may or may not have been carried out")
@@ -97,12 +131,7 @@ impl Client {
 
         let exchange = async move {
             let response = sender.send_request(request).await.map_err(broke)?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(|error| {
-                let why = if error.is::<LengthLimitError>() { "is too long" } else { "broke off" };
-                Failure::new(UNREACHABLE, format!("the daemon's answer {why}: {error}"))
-            })?;
-            Ok((head.status, body.to_bytes()))
+            read(response).await
         };
         let (mut exchange, mut connection) = (std::pin::pin!(exchange), std::pin::pin!(connection));
         tokio::select! {
@@ -142,6 +171,11 @@ impl Ask {
         Self::new(Method::POST, path.into(), body).header(CONTENT_TYPE.as_str(), "application/json")
     }
 
+    /// Sends JSON that changes what is there.
+    pub fn put(path: impl Into<String>, json: &Value) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, json) }
+    }
+
     /// Sends a stream of this type, for as long as it takes.
     pub fn stream(path: impl Into<String>, kind: &str, body: Body) -> Self {
         Self::new(Method::POST, path.into(), body).header(CONTENT_TYPE.as_str(), kind).patiently()
@@ -172,6 +206,21 @@ impl Ask {
 
     fn new(method: Method, path: String, body: Body) -> Self {
         Self { method, path, headers: Vec::new(), body, patience: Some(PATIENCE) }
+    }
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, Failure> {
+    let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(|error| {
+        let why = if error.is::<LengthLimitError>() { "is too long" } else { "broke off" };
+        Failure::new(UNREACHABLE, format!("the daemon's answer {why}: {error}"))
+    })?;
+    Ok(body.to_bytes())
+}
+
+fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    match serde_json::from_slice::<ProblemBody>(body) {
+        Ok(problem) => Failure::refused(&problem),
+        Err(_) => Failure::new(PROBLEM, format!("the daemon answered {status}")),
     }
 }
 

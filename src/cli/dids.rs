@@ -1,9 +1,11 @@
-//! `rotary dids`: bring in, list and add the numbers that may be shown.
+//! `rotary dids`: bring in, list, add and change the numbers that may be shown.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::change_dids::{OneArgs, SetArgs, remove, set, show};
 use super::client::{Ask, Client};
+use super::export::{ExportArgs, export};
 use super::failure::Failure;
 use super::import::{ImportArgs, import};
 use super::output::{Output, or_dash, time};
@@ -17,12 +19,20 @@ use crate::http::view::{DidView, NextView, PageView};
 pub(super) enum Command {
     /// Bring in a CSV of numbers (only the column `number` is required)
     Import(ImportArgs),
+    /// Write DIDs as a CSV that imports back unchanged
+    Export(ExportArgs),
     /// List DIDs
     List(ListArgs),
     /// Show the DID the next call would show, without using it
     Next(NextArgs),
     /// Add one DID
     Add(AddArgs),
+    /// Change one DID
+    Set(SetArgs),
+    /// Delete one DID; its calls stay
+    Remove(OneArgs),
+    /// Show one DID
+    Show(OneArgs),
 }
 
 #[derive(Debug, Args)]
@@ -95,9 +105,13 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         Command::Import(args) => import(args, client, output).await,
+        Command::Export(args) => export(args, client, output).await,
         Command::List(args) => list(args, client, output).await,
         Command::Next(args) => next(args, client, output).await,
         Command::Add(args) => add(args, client, output).await,
+        Command::Set(args) => set(args, client, output).await,
+        Command::Remove(args) => remove(args, client, output).await,
+        Command::Show(args) => show(args, client, output).await,
     }
 }
 
@@ -149,7 +163,8 @@ async fn add(args: AddArgs, client: &Client, output: &mut Output<'_>) -> Result<
     Ok(())
 }
 
-fn print(did: &DidView, output: &mut Output<'_>) -> Result<(), Failure> {
+/// Prints what matters of a DID.
+pub(super) fn print(did: &DidView, output: &mut Output<'_>) -> Result<(), Failure> {
     Ok(output.pairs([
         ("number", did.number.to_string()),
         ("status", did.status.to_string()),

@@ -1,8 +1,10 @@
-//! `rotary dids import FILE`: streams the file to the daemon and tells what became of it.
+//! `rotary dids import FILE`: streams the file to the daemon, tells what became of it and brings
+//! the rejected rows back.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt;
@@ -13,9 +15,11 @@ use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use super::client::{Ask, Body, Client};
+use super::export::NewFile;
 use super::failure::{Failure, PROBLEM};
 use super::output::Output;
-use crate::http::view::{ImportErrorView, ImportView};
+use crate::app::import_dids::ImportReport;
+use crate::domain::did_csv::RowError;
 
 /// How many failed rows a person is shown.
 const ERRORS_SHOWN: usize = 20;
@@ -36,6 +40,10 @@ pub(super) struct ImportArgs {
     /// The country of numbers without +, such as US or GB
     #[arg(long, value_name = "COUNTRY")]
     default_region: Option<String>,
+    /// Where to write the rows that failed, to be mended and imported again; a file that is there is
+    /// not touched, another name is chosen [default: FILE.rejected.csv]
+    #[arg(long, value_name = "OUT.csv")]
+    rejected: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -56,13 +64,14 @@ pub(super) async fn import(
         OnDuplicate::Skip => "skip",
         OnDuplicate::Update => "update",
     });
+    let beside = (args.file.as_os_str() != "-").then(|| beside(&args.file));
     let (body, bar) = open(&args.file).await?;
     let ask = Ask::stream("/api/asterisk-dids/import", "text/csv", body)
         .query("dryRun", args.dry_run.then_some(true))
         .query("onDuplicate", on_duplicate)
         .query("defaultRegion", args.default_region);
 
-    let answer = client.send::<ImportView>(ask).await;
+    let answer = client.send::<ImportReport>(ask).await;
     bar.finish_and_clear();
     let report = answer?;
 
@@ -71,12 +80,35 @@ pub(super) async fn import(
     } else {
         tell(&report, output)?;
     }
+    if let (Some(path), Some(out)) = (&report.rejected, args.rejected.or(beside)) {
+        match bring_back(path, &out, client).await {
+            Ok(file) => output.note(format!("rejected rows: {}", file.display()))?,
+            // The import itself is done; where its rejected rows are is said all the same.
+            Err(why) => output.note(format!(
+                "the rejected rows could not be written ({}); the daemon has them at {path}",
+                why.message
+            ))?,
+        }
+    }
     if report.failed == 0 { Ok(()) } else { Err(Failure::told()) }
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".rejected.csv");
+    name.into()
+}
+
+/// Writes the rejected rows to a file of this name, or of a free one like it.
+async fn bring_back(path: &str, out: &Path, client: &Client) -> Result<PathBuf, Failure> {
+    let mut file = NewFile::beside(out)?;
+    client.download(Ask::get(path), |bytes| file.write(bytes)).await?;
+    file.keep_free()
 }
 
 async fn open(path: &Path) -> Result<(Body, ProgressBar), Failure> {
     if path.as_os_str() == "-" {
-        let bar = ProgressBar::no_length().with_style(style("{spinner} {bytes} ({bytes_per_sec})"));
+        let bar = ProgressBar::no_length().with_style(style("{spinner} {bytes}, {msg}"));
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let file = File::from_std(std::fs::File::from(input));
         return Ok((streamed(file, bar.clone()), bar));
@@ -89,14 +121,21 @@ async fn open(path: &Path) -> Result<(Body, ProgressBar), Failure> {
         return Err(Failure::new(PROBLEM, format!("{}: is a directory", path.display())));
     }
     let bar = ProgressBar::new(about.len())
-        .with_style(style("{wide_bar} {bytes} of {total_bytes} ({bytes_per_sec}), {eta} left"));
+        .with_style(style("{wide_bar} {bytes} of {total_bytes}, {msg}, {eta} left"));
     Ok((streamed(file, bar.clone()), bar))
 }
 
-/// The bar draws itself on standard error, and only on a terminal.
+/// The bar draws itself on standard error, and only on a terminal. The daemon takes the next bytes
+/// when it has stored the last, so what is sent is what is done, but for a few chunks.
 fn streamed(source: File, bar: ProgressBar) -> Body {
+    let (begun, mut lines) = (Instant::now(), 0);
     let chunks = ReaderStream::with_capacity(source, CHUNK)
-        .inspect_ok(move |chunk| bar.inc(chunk.len() as u64))
+        .inspect_ok(move |chunk| {
+            lines += memchr::memchr_iter(b'\n', chunk).count();
+            bar.inc(chunk.len() as u64);
+            let seconds = begun.elapsed().as_secs_f64().max(0.001);
+            bar.set_message(format!("{lines} rows ({:.0} rows/s)", lines as f64 / seconds));
+        })
         .map_ok(Frame::data);
     BodyExt::boxed(StreamBody::new(chunks))
 }
@@ -105,7 +144,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is well formed")
 }
 
-fn tell(report: &ImportView, output: &mut Output<'_>) -> Result<(), Failure> {
+fn tell(report: &ImportReport, output: &mut Output<'_>) -> Result<(), Failure> {
     let would = if report.dry_run { " (dry run: nothing was stored)" } else { "" };
     output.line(format!(
         "imported {}, updated {}, duplicates {}, failed {}{would}",
@@ -120,7 +159,7 @@ fn tell(report: &ImportView, output: &mut Output<'_>) -> Result<(), Failure> {
 
     output.line("")?;
     output.table(
-        ["LINE", "NUMBER", "COLUMN", "ERROR"],
+        ["LINE", "NUMBER", "COLUMN", "ERROR", "SUGGESTION"],
         report.errors.iter().take(ERRORS_SHOWN).map(row),
     )?;
     let hidden = report.failed.saturating_sub(ERRORS_SHOWN as u64);
@@ -130,11 +169,12 @@ fn tell(report: &ImportView, output: &mut Output<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(error: &ImportErrorView) -> [String; 4] {
+fn row(error: &RowError) -> [String; 5] {
     [
         error.row.to_string(),
-        error.number.clone().unwrap_or_default(),
-        error.column.clone().unwrap_or_default(),
+        error.number.clone(),
+        error.column.as_deref().unwrap_or_default().to_owned(),
         error.error.clone(),
+        error.suggestion.as_deref().unwrap_or_default().to_owned(),
     ]
 }

@@ -1,6 +1,7 @@
 //! `rotary keys`: who may use the API over TCP.
 
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::client::{Ask, Client, escape};
@@ -13,13 +14,23 @@ use crate::http::view::{KeyView, NewKeyView, PageView};
 pub(super) enum Command {
     /// Create a key; it is shown this once
     Create(CreateArgs),
-    /// List keys, the revoked too
-    List,
+    /// List keys, the revoked too: all, or those of --tenant
+    List(ListArgs),
     /// Revoke a key at once
     Revoke {
         /// The key's id
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// At most this many, up to 1000
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// Where the last list left off
+    #[arg(long)]
+    cursor: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -40,7 +51,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         Command::Create(args) => create(args, client, output).await,
-        Command::List => list(client, output).await,
+        Command::List(args) => list(args, client, output).await,
         Command::Revoke { id } => revoke(&id, client, output).await,
     }
 }
@@ -51,7 +62,7 @@ async fn create(args: CreateArgs, client: &Client, output: &mut Output<'_>) -> R
     if output.is_json() {
         return Ok(output.json(&created)?);
     }
-    output.line(&created.key)?;
+    output.line(created.key.expose_secret())?;
     let about = &created.about;
     let tenant =
         about.tenant_id.as_ref().map_or("all tenants".to_owned(), |t| format!("tenant {t}"));
@@ -59,8 +70,9 @@ async fn create(args: CreateArgs, client: &Client, output: &mut Output<'_>) -> R
         .note(format!("{} of {tenant}, id {}; the key is not shown again", about.role, about.id))?)
 }
 
-async fn list(client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
-    let page: PageView<KeyView> = client.send(Ask::get("/api/keys")).await?;
+async fn list(args: ListArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    let ask = Ask::get("/api/keys").query("limit", Some(args.limit)).query("cursor", args.cursor);
+    let page: PageView<KeyView> = client.send(ask).await?;
     Ok(output.page(&page, ["ROLE", "TENANT", "LABEL", "CREATED", "REVOKED", "ID"], row)?)
 }
 

@@ -4,16 +4,21 @@
 //! Exit codes: 0 done, 1 it ran and found a problem, 2 wrong usage, 69 daemon unreachable,
 //! 78 bad configuration.
 
+mod audit_log;
 mod callbacks;
 mod calls;
+mod campaigns;
+mod change_dids;
 pub mod client;
 mod dids;
+mod export;
 pub mod failure;
 mod house;
 mod import;
 mod keys;
 mod output;
 mod status;
+mod tenants;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -59,7 +64,7 @@ enum Command {
     Demo(DemoArgs),
     /// Print the configuration in force, secrets as ***
     Config(ServeArgs),
-    /// Bring in, list and add the numbers that may be shown
+    /// Bring in, list, add and change the numbers that may be shown
     #[command(subcommand)]
     Dids(dids::Command),
     /// Place a call
@@ -70,11 +75,19 @@ enum Command {
     /// List callbacks, and send them again
     #[command(subcommand)]
     Callbacks(callbacks::Command),
+    /// Describe, list and change campaigns, the pools that calls pick from
+    #[command(subcommand)]
+    Campaigns(campaigns::Command),
     /// Show how the daemon is doing
     Status,
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Add, list and show tenants
+    #[command(subcommand)]
+    Tenants(tenants::Command),
+    /// Show who did what; all tenants' unless --tenant names one
+    AuditLog(audit_log::AuditLogArgs),
 }
 
 /// What the daemon is started with.
@@ -133,8 +146,11 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
         Command::Callbacks(command) => ask(callbacks::run(command, &global.client(), output)),
+        Command::Campaigns(command) => ask(campaigns::run(command, &global.client(), output)),
         Command::Status => ask(status::run(&global.client(), output)),
         Command::Keys(command) => ask(keys::run(command, &global.client(), output)),
+        Command::Tenants(command) => ask(tenants::run(command, &global.client(), output)),
+        Command::AuditLog(args) => ask(audit_log::run(args, &global.client(), output)),
     }
 }
 

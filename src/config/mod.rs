@@ -146,11 +146,16 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         .clone();
 
     let config = Config {
+        app: app_settings(&sections, &state)?,
         state,
         store,
         ami: ami_settings(&sections)?,
-        app: app_settings(&sections)?,
-        http: http::Settings { listen: sections.http.listen, socket, ..http::Settings::default() },
+        http: http::Settings {
+            listen: sections.http.listen,
+            socket,
+            limits: sections.limits.clone(),
+            ..http::Settings::default()
+        },
         log: sections.log.clone(),
         without_effect: sections.without_effect(),
         sections,
@@ -186,7 +191,7 @@ fn read_secret(path: &Path) -> Result<String, ConfigError> {
     }
 }
 
-fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
+fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, ConfigError> {
     let mut trunks = BTreeMap::new();
     for (name, section) in &sections.trunks {
         let trunk = section.trunk();
@@ -209,9 +214,17 @@ fn app_settings(sections: &Sections) -> Result<app::Settings, ConfigError> {
     if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
         return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
     }
+    if !(1..=16).contains(&sections.imports.at_once) {
+        return Err(value("imports.at_once", "1 to 16 imports may run at once"));
+    }
+    let imports = app::ImportLimits {
+        directory: Some(state.join("imports")),
+        at_once: sections.imports.at_once,
+    };
     Ok(app::Settings {
         calls: sections.calls.clone(),
         trunks,
+        imports,
         callbacks: callback_settings(sections),
         ..app::Settings::default()
     })

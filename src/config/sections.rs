@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::app::{CallDefaults, Trunk};
+use crate::app::{CallDefaults, ImportLimits, Trunk};
 use crate::domain::did::TrunkName;
+use crate::http::limits;
 use crate::telemetry;
 
 /// The whole file. Holds secrets, so it has no `Debug`; `rotary config` prints them masked.
@@ -21,6 +22,8 @@ pub struct Sections {
     pub(super) calls: CallDefaults,
     pub(super) http: Http,
     pub(super) control: Control,
+    pub(super) limits: limits::Settings,
+    pub(super) imports: Imports,
     pub(super) log: telemetry::Settings,
     pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
@@ -73,6 +76,13 @@ pub(super) struct Webhooks {
     pub(super) keep_dead_days: u32,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Imports {
+    /// How many may run at once, dry runs too.
+    pub(super) at_once: usize,
+}
+
 /// `[trunks.NAME]`: what [`Trunk`] knows, and what paces a trunk in a later version.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -107,6 +117,12 @@ impl Default for Http {
 impl Default for Webhooks {
     fn default() -> Self {
         Self { allow_private_targets: false, keep_delivered_days: 7, keep_dead_days: 30 }
+    }
+}
+
+impl Default for Imports {
+    fn default() -> Self {
+        Self { at_once: ImportLimits::default().at_once }
     }
 }
 

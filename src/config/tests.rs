@@ -32,6 +32,22 @@ fn the_environment_goes_over_the_file() {
 }
 
 #[test]
+fn limits_have_defaults_and_may_be_taken_away() {
+    let environment = variables(&[("ROTARY_LIMITS__REQUESTS_PER_SECOND", "0")]);
+    let file = file("[limits]\nfailed_attempts_per_minute = 5\n");
+
+    let usual = read(None, &vec![]).unwrap();
+    let changed = read(Some(file.path()), &environment).unwrap();
+
+    let shown = usual.print();
+    assert!(
+        shown.contains("[limits]\nrequests_per_second = 1000\nfailed_attempts_per_minute = 20\n")
+    );
+    assert_eq!(changed.http.limits.requests_per_second, 0);
+    assert_eq!(changed.http.limits.failed_attempts_per_minute, 5);
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_line() {
     let file = file("[http]\nlisten = \"127.0.0.1:1\"\nlissten = 2\n");
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -77,7 +78,8 @@ async fn offer(scene: &Scene, out: &mut dyn Write) -> anyhow::Result<()> {
     let key = json!({"role": "operator", "label": "rotary demo"});
     let key: NewKeyView = tour::send(&scene.client, Ask::post("/api/keys", &key)).await?;
     let rotary = format!("{} --socket {}", quoted(&program()), quoted(scene.socket()));
-    let (socket, http, key) = (quoted(scene.socket()), scene.http(), key.key);
+    let (socket, http) = (quoted(scene.socket()), scene.http());
+    let key = key.key.expose_secret();
 
     writeln!(
         out,

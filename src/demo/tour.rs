@@ -11,9 +11,10 @@ use http_body_util::{BodyExt, Full};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::app::import_dids::ImportReport;
 use crate::cli::client::{Ask, Client};
 use crate::domain::call::{CallId, CallStatus};
-use crate::http::view::{CallView, DidView, ImportView, PageView, StepView};
+use crate::http::view::{CallView, DidView, PageView, StepView};
 
 /// The numbers that may be shown.
 const NUMBERS: &str = include_str!("sample.csv");
@@ -62,7 +63,7 @@ pub(super) async fn import(client: &Client, out: &mut dyn Write) -> anyhow::Resu
     let body = Full::new(Bytes::from_static(NUMBERS.as_bytes()));
     let body = body.map_err(|never| match never {}).boxed();
     let ask = Ask::stream("/api/asterisk-dids/import", "text/csv", body);
-    let report: ImportView = send(client, ask).await?;
+    let report: ImportReport = send(client, ask).await?;
 
     writeln!(out, "Imported {} numbers from a CSV file.", report.imported)?;
     if let Some(notice) = report.notice {

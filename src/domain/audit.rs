@@ -1,6 +1,6 @@
 //! Who changed what: the words of the audit log.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -43,7 +43,7 @@ pub struct Entry {
     pub actor: String,
     /// What was done, such as `did.updated`.
     pub action: String,
-    /// To what kind of thing: `did`, `tenant`, `campaign` or `key`.
+    /// To what kind of thing: `did`, `import`, `tenant`, `campaign` or `key`.
     pub subject_type: String,
     /// To which.
     pub subject_id: String,

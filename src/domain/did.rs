@@ -15,6 +15,9 @@ use super::tenant::{CampaignId, TenantId};
 /// The highest limit a DID may have.
 pub const MAX_USAGE_MAX: u32 = i32::MAX as u32;
 
+/// The largest metadata of a DID, in bytes of JSON: a page of a list may hold a thousand of these.
+pub const METADATA_LENGTH_MAX: usize = 16 * 1024;
+
 /// A row of `asterisk_dids`. Equal counts are picked in the order of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -42,12 +45,14 @@ pub enum DidStatus {
 #[serde(try_from = "String", into = "String")]
 pub struct TrunkName(Arc<str>);
 
-/// A DID as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+/// A DID as it is stored. As JSON it has the names that are promised outside.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Did {
     /// Its id, unique over all tenants.
     pub id: DidId,
     /// Who owns it.
+    #[serde(rename = "tenantId")]
     pub tenant: TenantId,
     /// What the callee sees; unique within the tenant.
     pub number: E164,
@@ -57,13 +62,18 @@ pub struct Did {
     pub trunk: TrunkName,
     /// Whether it may be picked.
     pub status: DidStatus,
-    /// Uses so far, over its lifetime.
+    /// Uses so far, since it was stored or since an operator last set the count back.
     pub usage_count: u32,
-    /// The most uses it may ever have; none is no limit.
+    /// How many uses it counts as having besides its own when it is compared with others: what it
+    /// was behind when it joined a campaign that lets newcomers start level.
+    #[serde(skip_serializing_if = "is_none")]
+    pub head_start: u32,
+    /// The most uses it may have; none is no limit.
     pub max_usage: Option<u32>,
     /// When it was last picked.
     pub last_used: Option<DateTime<Utc>>,
     /// The pool it belongs to besides its tenant.
+    #[serde(rename = "campaignId")]
     pub campaign: Option<CampaignId>,
     /// What else its owner wrote down (`provider`, `region`, `notes`, …).
     pub metadata: serde_json::Map<String, serde_json::Value>,
@@ -90,6 +100,8 @@ pub struct NewDid {
     pub max_usage: Option<u32>,
     /// The pool it belongs to besides its tenant.
     pub campaign: Option<CampaignId>,
+    /// How many uses it counts as having when it is compared with others.
+    pub head_start: u32,
     /// What else its owner wrote down.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
@@ -115,6 +127,12 @@ pub struct DidState {
     pub max_usage: Option<u32>,
     /// The pool it belongs to besides its tenant.
     pub campaign: Option<CampaignId>,
+    /// How many uses it counts as having besides its own when it is compared with others.
+    pub head_start: u32,
+}
+
+fn is_none(head_start: &u32) -> bool {
+    *head_start == 0
 }
 
 impl From<&Did> for DidState {
@@ -129,6 +147,7 @@ impl From<&Did> for DidState {
             usage_count: did.usage_count,
             max_usage: did.max_usage,
             campaign: did.campaign.clone(),
+            head_start: did.head_start,
         }
     }
 }

@@ -1,70 +1,37 @@
-//! What a row of a CSV of DIDs means.
+//! What a row of a CSV of DIDs means, and what a DID looks like as such a row.
 //!
 //! Splitting bytes into cells and storing what comes out is `app::import_dids`; here is only the
 //! deciding: which column is which, and whether a row is a DID.
 
-use std::str::FromStr;
+mod cells;
+mod header;
+mod suggest;
+mod write;
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use super::did::{DidId, DidStatus, MAX_USAGE_MAX, NewDid, TrunkName};
-use super::json;
-use super::number::{AreaCode, E164, Region};
+use self::cells::{Fault, cleaned, word};
+use super::did::{DidId, DidStatus, METADATA_LENGTH_MAX, NewDid, TrunkName};
+use super::number::Region;
 use super::tenant::CampaignId;
 
-/// The columns we know, by their names in lower case without `_`, `-` and spaces.
-const KNOWN: [(&str, Column); 17] = [
-    ("number", Column::Number),
-    ("areacode", Column::AreaCode),
-    ("trunk", Column::Trunk),
-    ("status", Column::Status),
-    ("maxusage", Column::MaxUsage),
-    ("campaignid", Column::Campaign),
-    ("campaign", Column::Campaign),
-    ("metadata", Column::Metadata),
-    ("provider", Column::Noted("provider")),
-    ("region", Column::Noted("region")),
-    ("notes", Column::Noted("notes")),
-    // An export has these; what they say is ours to say, not a file's.
-    ("id", Column::Ignored),
-    ("tenantid", Column::Ignored),
-    ("usagecount", Column::Ignored),
-    ("lastused", Column::Ignored),
-    ("createdat", Column::Ignored),
-    ("updatedat", Column::Ignored),
-];
+pub use self::header::{Columns, InvalidHeader, ROTARY_ERROR, ROTARY_ROW, is_rotarys_own};
+pub use self::write::{HEADER, push_cell, push_row, text_cell};
 
 /// The most that a report repeats of a cell or says of it, in characters.
 const TEXT_MAX: usize = 200;
 
-/// Which column of a file holds what.
-#[derive(Debug, Clone)]
-pub struct Columns {
-    number: usize,
-    area_code: Option<usize>,
-    trunk: Option<usize>,
-    status: Option<usize>,
-    max_usage: Option<usize>,
-    campaign: Option<usize>,
-    metadata: Option<usize>,
-    noted: Vec<(usize, String)>,
-    width: usize,
-}
+/// How many rows of a file get a suggestion. It may take a dozen looks into the tables of numbers,
+/// and a report lists no more rows.
+const SUGGESTIONS_MAX: u32 = 1_000;
 
-/// A header row that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidHeader {
-    /// No column holds the numbers.
-    #[error("no column is named \"number\"; the first line names {}", listed(.found))]
-    NoNumber {
-        /// The columns it has instead.
-        found: Vec<String>,
-    },
-    /// Two columns mean the same.
-    #[error("two columns are named {0:?}")]
-    Twice(String),
-}
+/// Metadata whose texts are together no longer than this need not be measured as JSON, which makes
+/// at most six bytes of one.
+const PLAINLY_SHORT: usize = METADATA_LENGTH_MAX / 8;
 
 /// A DID as a row of a file has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,39 +65,33 @@ impl Given {
 }
 
 /// A row that is no DID.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowError {
     /// Its line in the file; the header is line 1.
     pub row: u64,
     /// The number as it was written.
     pub number: String,
     /// The column at fault, if one is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<&'static str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub column: Option<Cow<'static, str>>,
     /// A stable word for the fault, such as `invalid_phone_number`.
-    pub code: &'static str,
+    #[schema(value_type = String)]
+    pub code: Cow<'static, str>,
     /// The fault in words.
     pub error: String,
+    /// What would be right, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub suggestion: Option<Box<str>>,
 }
 
-#[derive(Clone, Copy)]
-enum Column {
-    Number,
-    AreaCode,
-    Trunk,
-    Status,
-    MaxUsage,
-    Campaign,
-    Metadata,
-    Noted(&'static str),
-    Ignored,
-}
-
-/// What is wrong with a cell.
-struct Fault {
-    column: Option<&'static str>,
-    code: &'static str,
-    error: String,
+impl RowError {
+    /// A row that cannot be taken apart into cells.
+    pub fn bad_row(row: u64, error: &str, suggestion: &str) -> Self {
+        let (error, suggestion) = (error.to_owned(), Some(suggestion.into()));
+        Self { row, number: String::new(), column: None, code: "bad_row".into(), error, suggestion }
+    }
 }
 
 /// Reads rows one after the other. Rows of a file mostly name the same trunk and campaign, so it
@@ -141,59 +102,14 @@ pub struct RowReader {
     region: Region,
     trunk: TrunkName,
     campaign: Option<CampaignId>,
-}
-
-impl Columns {
-    /// Reads the header row. Case, `_`, `-` and spaces make no difference; a column of another name
-    /// is kept in every DID's metadata under that name.
-    pub fn read<'a>(header: impl Iterator<Item = &'a str>) -> Result<Self, InvalidHeader> {
-        let names: Vec<&str> = header.map(str::trim).collect();
-        let mut number = None;
-        let mut columns = Self {
-            number: 0,
-            area_code: None,
-            trunk: None,
-            status: None,
-            max_usage: None,
-            campaign: None,
-            metadata: None,
-            noted: Vec::new(),
-            width: names.len(),
-        };
-        for (place, name) in names.iter().enumerate() {
-            let one_of_ours = match column_of(name) {
-                Some(Column::Number) => &mut number,
-                Some(Column::AreaCode) => &mut columns.area_code,
-                Some(Column::Trunk) => &mut columns.trunk,
-                Some(Column::Status) => &mut columns.status,
-                Some(Column::MaxUsage) => &mut columns.max_usage,
-                Some(Column::Campaign) => &mut columns.campaign,
-                Some(Column::Metadata) => &mut columns.metadata,
-                Some(Column::Noted(name)) => {
-                    columns.noted.push((place, name.to_owned()));
-                    continue;
-                }
-                Some(Column::Ignored) => continue,
-                None if name.is_empty() => continue,
-                None => {
-                    columns.noted.push((place, (*name).to_owned()));
-                    continue;
-                }
-            };
-            if one_of_ours.replace(place).is_some() {
-                return Err(InvalidHeader::Twice((*name).to_owned()));
-            }
-        }
-        let found = || names.iter().map(|name| (*name).to_owned()).collect();
-        columns.number = number.ok_or_else(|| InvalidHeader::NoNumber { found: found() })?;
-        Ok(columns)
-    }
+    suggestions_left: u32,
 }
 
 impl RowReader {
     /// A reader of rows under these columns; numbers without `+` are read by `region`'s plan.
     pub fn new(columns: Columns, region: Region) -> Self {
-        Self { columns, region, trunk: TrunkName::pjsip(), campaign: None }
+        let suggestions_left = SUGGESTIONS_MAX;
+        Self { columns, region, trunk: TrunkName::pjsip(), campaign: None, suggestions_left }
     }
 
     /// Reads the row that begins on line `row`: `cell(n)` is its n-th cell of `width`, and `""`
@@ -206,12 +122,21 @@ impl RowReader {
         id: DidId,
     ) -> Result<DidRow, RowError> {
         let read = self.check_width(width, &cell).and_then(|()| self.read_cells(&cell, id));
-        read.map_err(|fault| RowError {
-            row,
-            number: clipped(cell(self.columns.number).trim()),
-            column: fault.column,
-            code: fault.code,
-            error: clipped(&fault.error),
+        read.map_err(|fault| {
+            let may_suggest = self.suggestions_left > 0;
+            self.suggestions_left -= u32::from(may_suggest);
+            let place = fault.column.and_then(|column| self.columns.place_of(column));
+            let culprit = place.map_or("", &cell);
+            let suggestion =
+                may_suggest.then(|| suggest::mend(&fault, culprit, self.region)).flatten();
+            RowError {
+                row,
+                number: clipped(cell(self.columns.number).trim()),
+                column: fault.column.map(Cow::Borrowed),
+                code: Cow::Borrowed(fault.code),
+                error: clipped(&fault.error),
+                suggestion: suggestion.map(|text| clipped(&text).into()),
+            }
         })
     }
 
@@ -229,28 +154,28 @@ impl RowReader {
         cell: &impl Fn(usize) -> &'a str,
         id: DidId,
     ) -> Result<DidRow, Fault> {
+        let columns = &self.columns;
         let optional = |place: Option<usize>| {
-            place.map(|place| cell(place).trim()).filter(|text| !text.is_empty())
+            place.map(|place| word(cell(place))).filter(|text| !text.is_empty())
         };
-        let number = number_of(cell(self.columns.number), self.region)?;
-        let area_code = match optional(self.columns.area_code) {
-            Some(text) => Some(area_code_of(text)?),
+        let number = cells::number(cell(columns.number), self.region)?;
+        let own_code = optional(columns.area_code);
+        let area_code = match own_code {
+            Some(text) => Some(cells::area_code(text)?),
             None => number.area_code(),
         };
-        if let Some(text) = optional(self.columns.trunk) {
-            if text != self.trunk.as_str() {
-                self.trunk = parse(text, "trunk", "invalid_trunk")?;
-            }
-        } else if self.trunk.as_str() != TrunkName::DEFAULT {
-            self.trunk = TrunkName::pjsip();
+        let trunk = optional(columns.trunk);
+        let wanted = trunk.unwrap_or(TrunkName::DEFAULT);
+        if wanted != self.trunk.as_str() {
+            self.trunk = cells::parse(wanted, "trunk", "invalid_trunk")?;
         }
-        let campaign = optional(self.columns.campaign);
+        let campaign = optional(columns.campaign);
         if campaign != self.campaign.as_ref().map(CampaignId::as_str) {
-            let read = campaign.map(|text| parse(text, "campaignId", "invalid_campaign"));
+            let read = campaign.map(|text| cells::parse(text, "campaignId", "invalid_campaign"));
             self.campaign = read.transpose()?;
         }
-        let status: Option<DidStatus> = optional(self.columns.status)
-            .map(|text| parse(text, "status", "invalid_status"))
+        let status: Option<DidStatus> = optional(columns.status)
+            .map(|text| cells::parse(text, "status", "invalid_status"))
             .transpose()?;
         let did = NewDid {
             id,
@@ -258,119 +183,40 @@ impl RowReader {
             area_code,
             trunk: self.trunk.clone(),
             status: status.unwrap_or_default(),
-            max_usage: optional(self.columns.max_usage).map(max_usage_of).transpose()?,
+            max_usage: optional(columns.max_usage).map(cells::max_usage).transpose()?,
             campaign: self.campaign.clone(),
-            metadata: self.metadata_of(optional)?,
+            head_start: 0,
+            metadata: self.metadata_of(cell)?,
         };
         let given = Given {
-            area_code: optional(self.columns.area_code).is_some(),
-            trunk: optional(self.columns.trunk).is_some(),
+            area_code: own_code.is_some(),
+            trunk: trunk.is_some(),
             status: status.is_some(),
             max_usage: did.max_usage.is_some(),
-            campaign: did.campaign.is_some(),
+            campaign: campaign.is_some(),
         };
         Ok(DidRow { did, given })
     }
 
     fn metadata_of<'a>(
         &self,
-        optional: impl Fn(Option<usize>) -> Option<&'a str>,
+        cell: &impl Fn(usize) -> &'a str,
     ) -> Result<Map<String, Value>, Fault> {
-        let mut metadata = match optional(self.columns.metadata) {
-            Some(text) => object_of(text)?,
-            None => Map::new(),
-        };
+        let json = self.columns.metadata.map_or("", |place| cleaned(cell(place)));
+        let mut metadata = if json.is_empty() { Map::new() } else { cells::object(json)? };
+        let mut length = json.len();
         for (place, name) in &self.columns.noted {
-            if let Some(text) = optional(Some(*place)) {
+            let text = cleaned(cell(*place));
+            if !text.is_empty() {
+                length += name.len() + text.len();
                 metadata.insert(name.clone(), Value::from(text));
             }
         }
+        if length > PLAINLY_SHORT {
+            cells::check_length(&metadata)?;
+        }
         Ok(metadata)
     }
-}
-
-fn column_of(name: &str) -> Option<Column> {
-    let plain: String = name
-        .chars()
-        .filter(|c| !matches!(c, '_' | '-' | ' '))
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    KNOWN.iter().find(|(known, _)| *known == plain).map(|(_, column)| *column)
-}
-
-/// Reads a number, and one that a spreadsheet has damaged if nothing is lost: `4045556789.0`, a
-/// leading `'`, or a lost `+` where the digits can only be an international number.
-fn number_of(cell: &str, region: Region) -> Result<E164, Fault> {
-    let written = cell.trim();
-    let text = without_decimals(written.trim_start_matches('\''));
-    let error = match E164::read(text, region) {
-        Ok(number) => return Ok(number),
-        Err(error) => error,
-    };
-    let plus_lost = text.len() > 10 && text.bytes().all(|b| b.is_ascii_digit());
-    if plus_lost
-        && let Ok(number) = E164::read(&format!("+{text}"), region)
-        && number.is_assigned()
-    {
-        return Ok(number);
-    }
-    let why = if is_scientific(text) {
-        " (a spreadsheet has rounded it: format the column as text and export again)"
-    } else if text.is_empty() {
-        "(empty)"
-    } else {
-        ""
-    };
-    let column = Some("number");
-    Err(Fault { column, code: "invalid_phone_number", error: format!("{error}{why}") })
-}
-
-fn area_code_of(text: &str) -> Result<AreaCode, Fault> {
-    let bare = without_decimals(text.trim_matches(['(', ')', '\'']));
-    parse(bare, "areaCode", "invalid_area_code")
-}
-
-fn max_usage_of(text: &str) -> Result<u32, Fault> {
-    let limit = without_decimals(text).parse().ok().filter(|limit| *limit <= MAX_USAGE_MAX);
-    limit.ok_or_else(|| Fault {
-        column: Some("maxUsage"),
-        code: "invalid_max_usage",
-        error: format!("{text:?} is no limit (a whole number from 0 to {MAX_USAGE_MAX} is)"),
-    })
-}
-
-fn object_of(json: &str) -> Result<Map<String, Value>, Fault> {
-    let fault = |error| Fault { column: Some("metadata"), code: "invalid_metadata", error };
-    match json::read(json.as_bytes()) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(fault(format!("{other} is no JSON object"))),
-        Err(why) => Err(fault(format!("{json:?} is no JSON object: {why}"))),
-    }
-}
-
-fn parse<T: FromStr<Err: ToString>>(
-    text: &str,
-    column: &'static str,
-    code: &'static str,
-) -> Result<T, Fault> {
-    text.parse().map_err(|error: T::Err| Fault {
-        column: Some(column),
-        code,
-        error: error.to_string(),
-    })
-}
-
-/// `404.0` is how a spreadsheet writes 404 once it has taken it for a quantity.
-fn without_decimals(text: &str) -> &str {
-    let Some(whole) = text.strip_suffix(".0") else { return text };
-    let is_whole = whole.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit());
-    if is_whole { whole } else { text }
-}
-
-fn is_scientific(text: &str) -> bool {
-    text.split_once(['E', 'e']).is_some_and(|(mantissa, exponent)| {
-        mantissa.parse::<f64>().is_ok() && exponent.parse::<i32>().is_ok()
-    })
 }
 
 /// Reports are kept and sent whole, and a cell may be a megabyte.
@@ -379,14 +225,6 @@ fn clipped(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-fn listed(found: &[String]) -> String {
-    if found.iter().all(String::is_empty) {
-        return "nothing".to_owned();
-    }
-    let quoted: Vec<String> = found.iter().map(|name| format!("{:?}", clipped(name))).collect();
-    clipped(&quoted.join(", "))
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::as_text::is_a_text;
@@ -23,6 +27,21 @@ pub struct TenantId(Arc<str>);
 #[serde(try_from = "String", into = "String")]
 pub struct CampaignId(Arc<str>);
 
+/// A tenant as it is stored.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id, which comes from elsewhere.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: Option<String>,
+    /// What signs its callbacks.
+    pub webhook_secret: SecretString,
+    /// When it was first heard of.
+    pub created_at: DateTime<Utc>,
+    /// When its name or its secret changed last.
+    pub updated_at: DateTime<Utc>,
+}
+
 /// Why a text is no tenant or campaign id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
@@ -39,6 +58,12 @@ impl TenantId {
     pub fn default_tenant() -> Self {
         Self(Arc::from("default"))
     }
+}
+
+/// The secret made of these bytes, in the form of Standard Webhooks: `whsec_` and base64.
+/// They ask for 24 to 64 bytes.
+pub fn webhook_secret(random: [u8; 32]) -> SecretString {
+    format!("whsec_{}", STANDARD.encode(random)).into()
 }
 
 fn check(text: &str) -> Result<Arc<str>, InvalidId> {
@@ -84,7 +109,18 @@ opaque_id!(CampaignId);
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
+
+    #[test]
+    fn a_webhook_secret_has_the_form_of_standard_webhooks_and_is_not_printed() {
+        let secret = webhook_secret([0xff; 32]);
+
+        let text = "whsec_//////////////////////////////////////////8=";
+        assert_eq!(secret.expose_secret(), text);
+        assert!(!format!("{secret:?}").contains("whsec_"));
+    }
 
     #[test]
     fn takes_uuids_and_short_names_and_says_what_is_wrong() {

@@ -2,7 +2,7 @@
 //!
 //! On TCP a caller shows a key; on the control socket the peer is an administrator. A handler says
 //! what it needs by the type it asks for ([`MayRead`], [`MayCall`], [`MayChange`],
-//! [`MayAdminister`]) and gets the tenant from there and nowhere else.
+//! [`MayAudit`], [`MayAdminister`]) and gets the tenant from there and nowhere else.
 
 use std::net::SocketAddr;
 
@@ -10,15 +10,16 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use sha2::{Digest, Sha256};
 use tracing::debug;
+use uuid::Uuid;
 
+use super::limits::Gate;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use crate::app::App;
 use crate::domain::audit::Origin;
 use crate::domain::tenant::TenantId;
-use crate::store::keys::{ApiKey, Role};
+use crate::store::keys::{ApiKey, KeyHash, Role};
 
 /// The header by which an administrator names a tenant.
 const X_TENANT_ID: &str = "x-tenant-id";
@@ -26,8 +27,9 @@ const X_TENANT_ID: &str = "x-tenant-id";
 /// What every key begins with, so that a leaked one is recognised.
 pub(super) const KEY_PREFIX: &str = "rk_";
 
-/// The longest key we look up, in bytes.
-const KEY_LENGTH_MAX: usize = 128;
+/// How many hexadecimal digits a key has of its id, and how many of its secret.
+const ID_DIGITS: usize = 32;
+const SECRET_DIGITS: usize = 64;
 
 /// By which door a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +80,10 @@ rights! {
     MayRead: Admin, Operator, Journey, Viewer;
     /// May place calls.
     MayCall: Admin, Operator, Journey;
-    /// May change a tenant's DIDs.
+    /// May change a tenant's DIDs and campaigns.
     MayChange: Admin, Operator;
+    /// May look at who did what.
+    MayAudit: Admin, Operator;
     /// May do what concerns all tenants.
     MayAdminister: Admin;
 }
@@ -94,11 +98,6 @@ impl Caller {
     }
 }
 
-/// What is kept of a key.
-pub(super) fn hash(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
-}
-
 async fn identify(parts: &Parts, app: &App) -> Result<Caller, Problem> {
     let wanted = wanted_tenant(&parts.headers)?;
     let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
@@ -108,15 +107,59 @@ async fn identify(parts: &Parts, app: &App) -> Result<Caller, Problem> {
             Ok(admin_for(wanted, Origin::user(*uid, request_id)))
         }
         Some(Door::Tcp { peer }) => {
-            let key = bearer(&parts.headers)?;
-            // Looked up by its hash: how long that takes tells nothing about any key.
-            let found = app.store.find_key(&hash(key)).await.map_err(Problem::store_unavailable)?;
-            let key = found.ok_or_else(unknown_key)?;
+            let gate = parts.extensions.get::<Gate>();
+            let gate = gate.ok_or_else(|| Problem::internal("a request came in past no gate"))?;
+            let key = key_shown(bearer(&parts.headers)?, *peer, gate, app).await?;
             let origin = Origin::key(key.id, *peer, request_id);
             caller_with(&key, wanted, origin)
         }
         None => Err(Problem::internal("a request came in by no door")),
     }
+}
+
+/// The key that is shown, if it is good. It is looked up every time: revoked, here or by another
+/// daemon, it opens nothing any more.
+async fn key_shown(
+    shown: &str,
+    peer: SocketAddr,
+    gate: &Gate,
+    app: &App,
+) -> Result<ApiKey, Problem> {
+    let (id, hash) = (id_in(shown), KeyHash::of(shown));
+    let known = gate.knows(&hash);
+    match id {
+        // Before the store is asked: that is what a limit spares.
+        Some(id) if known => gate.may_ask(id)?,
+        Some(_) | None => gate.may_try(peer.ip())?,
+    }
+    let found = match id {
+        Some(id) => app.store.find_key(id).await.map_err(Problem::store_unavailable)?,
+        None => None,
+    };
+    // An id that is unknown or revoked is compared too, so that time does not tell it from a wrong secret.
+    let stored = found.as_ref().map_or(KeyHash::OF_NO_KEY, |found| found.hash);
+    let good = stored.is(&hash);
+    let Some(found) = found.filter(|_| good) else {
+        gate.count_failure(peer.ip(), &hash);
+        return Err(unknown_key());
+    };
+    if !known {
+        gate.remember(&hash);
+        gate.may_ask(found.about.id)?;
+    }
+    Ok(found.about)
+}
+
+/// The id in a key's text; none where the text has not the form of a key.
+fn id_in(key: &str) -> Option<Uuid> {
+    let (id, secret) = key.strip_prefix(KEY_PREFIX)?.split_once('_')?;
+    let digits = |text: &str, count| text.len() == count && text.bytes().all(is_digit);
+    let is_key = digits(id, ID_DIGITS) && digits(secret, SECRET_DIGITS);
+    is_key.then(|| id.parse().ok()).flatten()
+}
+
+fn is_digit(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
 fn caller_with(key: &ApiKey, wanted: Option<TenantId>, origin: Origin) -> Result<Caller, Problem> {
@@ -135,7 +178,8 @@ fn admin_for(wanted: Option<TenantId>, origin: Origin) -> Caller {
     Caller { tenant, role: Role::Admin, origin }
 }
 
-fn wanted_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
+/// The tenant that the request names, if it names one.
+pub(super) fn wanted_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
     let Some(given) = headers.get(X_TENANT_ID) else { return Ok(None) };
     let text = given.to_str().map_err(|_| Problem::invalid("X-Tenant-Id", "is not ASCII"))?;
     text.parse().map(Some).map_err(|why| Problem::invalid("X-Tenant-Id", why))
@@ -147,13 +191,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let given = headers.get(AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
     let (scheme, key) = given.split_once(' ').ok_or_else(missing)?;
     let key = key.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(missing());
-    }
-    if !key.starts_with(KEY_PREFIX) || key.len() > KEY_LENGTH_MAX {
-        return Err(unknown_key());
-    }
-    Ok(key)
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(key) } else { Err(missing()) }
 }
 
 fn unknown_key() -> Problem {
@@ -172,7 +210,6 @@ fn other_tenant() -> Problem {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -211,7 +248,24 @@ mod tests {
 
         assert_eq!(read("bearer rk_1"), Ok("rk_1".to_owned()));
         assert_eq!(read("Basic rk_1"), Err(Code::Unauthorized));
-        assert_eq!(read("Bearer secret"), Err(Code::Unauthorized));
+        assert_eq!(read("rk_1"), Err(Code::Unauthorized));
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_id_and_by_nothing_less_than_its_form() {
+        let (id, secret) = ("0192f0c13b7e7a108000000000000001", "0123456789abcdef".repeat(4));
+
+        assert_eq!(id_in(&format!("rk_{id}_{secret}")), id.parse().ok());
+        for text in [
+            "secret".to_owned(),
+            format!("rk_{secret}"),
+            format!("{id}_{secret}"),
+            format!("rk_{id}_{secret}0"),
+            format!("rk_{}_{secret}", id.to_uppercase()),
+            format!("rk_{id}_{}_", &secret[1..]),
+        ] {
+            assert_eq!(id_in(&text), None, "{text}");
+        }
     }
 
     fn key(role: Role, tenant: Option<&TenantId>) -> ApiKey {

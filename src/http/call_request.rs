@@ -90,16 +90,16 @@ fn request_key(headers: &HeaderMap, fields: &mut Fields) -> Result<Option<Reques
     };
     let key = match (in_header, in_body) {
         (Some(header), Some(body)) if header != body => {
-            return Err(Problem::invalid(
-                "idempotencyKey",
-                "is another than the Idempotency-Key header",
-            ));
+            let detail = "idempotencyKey is another than the Idempotency-Key header";
+            return Err(Problem::new(Code::IdempotencyConflict, detail).at("idempotencyKey"));
         }
         (Some(key), _) | (None, Some(key)) => key,
         (None, None) => return Ok(None),
     };
-    if !(1..=KEY_LENGTH_MAX).contains(&key.len()) || key.chars().any(char::is_control) {
-        let why = format!("must have 1 to {KEY_LENGTH_MAX} characters");
+    // A header carries no more than ASCII, and the body is to say the same.
+    let plain = key.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if !(1..=KEY_LENGTH_MAX).contains(&key.len()) || !plain {
+        let why = format!("must have 1 to {KEY_LENGTH_MAX} characters of ASCII");
         return Err(Problem::invalid("idempotencyKey", why));
     }
     Ok(Some(RequestKey { key, request_hash: fields.fingerprint().to_vec() }))
@@ -190,14 +190,16 @@ fn journey(fields: &mut Fields) -> Result<Option<Value>, Problem> {
 }
 
 /// A name in the dialplan. Without a letter it is none, and Asterisk would take it for left out.
-fn name(fields: &mut Fields, field: &str) -> Result<Option<String>, Problem> {
+fn name(fields: &mut Fields, field: &'static str) -> Result<Option<String>, Problem> {
     match line(fields, field, NAME_LENGTH_MAX)? {
-        Some(name) if name.trim().is_empty() => Err(Problem::invalid(field, "must not be empty")),
+        Some(name) if name.trim_matches(' ').is_empty() => {
+            Err(Problem::invalid(field, "must not be empty"))
+        }
         name => Ok(name),
     }
 }
 
-fn line(fields: &mut Fields, name: &str, max: usize) -> Result<Option<String>, Problem> {
+fn line(fields: &mut Fields, name: &'static str, max: usize) -> Result<Option<String>, Problem> {
     fields.text(name)?.map(|text| one_line(name, text, max)).transpose()
 }
 

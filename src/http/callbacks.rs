@@ -5,10 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::auth::{MayChange, MayRead};
 use super::fields::missing;
+use super::openapi::{CallbackListQuery, PathUuid, ReplayQuery, refusals};
 use super::problem::{Code, Problem};
 use super::request::{PathId, QueryString, page_limit};
 use super::view::PageView;
@@ -18,7 +20,7 @@ use crate::domain::callback::{Callback, CallbackId, CallbackStatus};
 use crate::store::callbacks::CallbackFilter;
 
 /// A callback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallbackView {
     /// Its id, also its `webhook-id`.
@@ -51,13 +53,27 @@ pub struct CallbackView {
 }
 
 /// How many callbacks are sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplayedView {
     /// How many.
     pub replayed: usize,
 }
 
-/// `GET /api/callbacks`
+refusals! {
+    Listing: DOOR, [UnknownField];
+    Replaying: DOOR, [CallbackNotFound, RouteNotFound];
+    ReplayingDead: DOOR, [UnknownField, MissingField];
+}
+
+/// List callbacks
+///
+/// What the tenant's receivers were told of its calls, the newest first, a part at a time. Delivered ones are deleted
+/// after `[webhooks] keep_delivered_days`, dead ones after `keep_dead_days`.
+#[utoipa::path(
+    get, path = "/api/callbacks", tag = "Callbacks", operation_id = "listCallbacks",
+    params(CallbackListQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<CallbackView>), Listing),
+)]
 pub(super) async fn list(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -76,7 +92,15 @@ pub(super) async fn list(
     Ok(Json(PageView { data, next_cursor: page.next }))
 }
 
-/// `POST /api/callbacks/{id}/replay`
+/// Send a callback again
+///
+/// Whatever became of it: it is pending again, after the call's other pending ones, and is tried as often as a new
+/// one. Needs the role `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/callbacks/{id}/replay", tag = "Callbacks", operation_id = "replayCallback",
+    params(PathUuid),
+    responses((status = 202, description = "It will be sent again", body = CallbackView), Replaying),
+)]
 pub(super) async fn replay(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -95,7 +119,14 @@ pub(super) async fn replay(
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
 
-/// `POST /api/callbacks/replay?status=dead`
+/// Send all dead callbacks again
+///
+/// All of the tenant's that are dead now are pending again. Needs the role `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/callbacks/replay", tag = "Callbacks", operation_id = "replayDeadCallbacks",
+    params(ReplayQuery),
+    responses((status = 202, description = "They will be sent again", body = ReplayedView), ReplayingDead),
+)]
 pub(super) async fn replay_dead(
     MayChange(caller): MayChange,
     State(app): State<App>,

@@ -13,6 +13,9 @@ use super::call_request::{journey_node, make_call as read_make_call};
 use super::dids::none_available;
 use super::fields::Fields;
 use super::listen::Closing;
+use super::openapi::{
+    CallListQuery, IdempotencyKey, JourneyNodeBody, MakeCallBody, MakeCallQuery, PathUuid, refusals,
+};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{CallView, PageView};
@@ -26,7 +29,30 @@ use crate::store::calls::CallFilter;
 /// Marks an answer that an earlier request has had already.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// `POST /api/calls`
+refusals! {
+    Making: DOOR, BODY, [InvalidPhoneNumber, NoAvailableDid, DidNotFound, DidNotPickable, IdempotencyConflict,
+        OriginateRefused, AsteriskUnavailable];
+    Listing: DOOR, [UnknownField, InvalidPhoneNumber];
+    Finding: DOOR, [CallNotFound, RouteNotFound];
+}
+
+/// Place a call
+///
+/// Picks a DID, counts the use and hands the call to Asterisk; before Asterisk hears of it, both are durable. Where
+/// Asterisk cannot be reached or refuses, no use is counted. With `wait` the answer comes once the call has come so
+/// far, or cannot any more. Needs the role `journey`, `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/calls", tag = "Calls", operation_id = "makeCall",
+    params(MakeCallQuery, IdempotencyKey),
+    request_body = MakeCallBody,
+    responses(
+        (status = 202, description = "The call is on its way", body = CallView, headers(
+            ("Location" = String, description = "Where it is found"),
+            ("Idempotent-Replayed" = bool, description = "`true` where an earlier request with this key has placed it"),
+        )),
+        Making,
+    ),
+)]
 pub(super) async fn make(
     MayCall(caller): MayCall,
     State(app): State<App>,
@@ -39,7 +65,21 @@ pub(super) async fn make(
     placed.answer(&app, closing).await
 }
 
-/// `POST /api/journeys/make-call`: the same, as a journey engine's node has it.
+/// Place a call of a journey
+///
+/// Takes the body of a journey engine's `MAKE_CALL` node as it is, and does what `POST /api/calls` does.
+#[utoipa::path(
+    post, path = "/api/journeys/make-call", tag = "Calls", operation_id = "makeJourneyCall",
+    params(MakeCallQuery, IdempotencyKey),
+    request_body = JourneyNodeBody,
+    responses(
+        (status = 202, description = "The call is on its way", body = CallView, headers(
+            ("Location" = String, description = "Where it is found"),
+            ("Idempotent-Replayed" = bool, description = "`true` where an earlier request with this key has placed it"),
+        )),
+        Making,
+    ),
+)]
 pub(super) async fn make_for_journey(
     MayCall(caller): MayCall,
     State(app): State<App>,
@@ -53,7 +93,14 @@ pub(super) async fn make_for_journey(
     placed.answer(&app, closing).await
 }
 
-/// `GET /api/calls`
+/// List calls
+///
+/// The tenant's calls, the newest first, a part at a time.
+#[utoipa::path(
+    get, path = "/api/calls", tag = "Calls", operation_id = "listCalls",
+    params(CallListQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<CallView>), Listing),
+)]
 pub(super) async fn list(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -74,7 +121,14 @@ pub(super) async fn list(
     Ok(Json(PageView { data, next_cursor: page.next }))
 }
 
-/// `GET /api/calls/{id}`
+/// Look at a call
+///
+/// The call with its timeline: each state it was in, and since when.
+#[utoipa::path(
+    get, path = "/api/calls/{id}", tag = "Calls", operation_id = "findCall",
+    params(PathUuid),
+    responses((status = 200, description = "The call", body = CallView), Finding),
+)]
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
@@ -152,8 +206,9 @@ async fn wait_for(
     reached.map_err(Problem::store_unavailable)
 }
 
-/// RFC 3339 has years of four digits; PostgreSQL refuses some that chrono reads beyond them.
-fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
+/// The time from which on a list is wanted, one that both databases can hold: RFC 3339 has years of
+/// four digits, and PostgreSQL refuses some that chrono reads beyond them.
+pub(super) fn since(query: &mut Fields) -> Result<Option<DateTime<Utc>>, Problem> {
     let since = query.parse::<DateTime<Utc>>("since")?;
     match since.is_none_or(|at| (0..=9999).contains(&at.year())) {
         true => Ok(since),

@@ -9,21 +9,42 @@ use uuid::Uuid;
 
 use super::auth::{MayChange, MayRead};
 use super::fields::{Fields, not_a_number};
+use super::openapi::{DidListQuery, NewDidBody, NextQuery, PathUuid, refusals};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
 use crate::app::App;
-use crate::app::manage_dids;
-use crate::domain::did::{DidId, MAX_USAGE_MAX, NewDid, TrunkName};
+use crate::app::list_dids::list_dids;
+use crate::app::manage_dids::{self, CreateError};
+use crate::domain::did::{DidId, MAX_USAGE_MAX, METADATA_LENGTH_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
 use crate::domain::rotation::{Reason, Want};
 use crate::store::ListError;
 use crate::store::dids::{DidFilter, DidSort, InsertError};
 
-/// The largest metadata of a DID, in bytes of JSON.
-const METADATA_LENGTH_MAX: usize = 16 * 1024;
+/// The longest text to look for, in characters; no number is longer, however it is written.
+const Q_LENGTH_MAX: usize = 64;
 
-/// `POST /api/asterisk-dids`
+refusals! {
+    Creating: DOOR, BODY, [DidExists, InvalidPhoneNumber];
+    Listing: DOOR, [UnknownField, InvalidPhoneNumber];
+    Finding: DOOR, [DidNotFound, RouteNotFound];
+    Choosing: DOOR, [UnknownField, InvalidPhoneNumber, NoAvailableDid];
+}
+
+/// Create a DID
+///
+/// Stores a number that may be shown as caller ID. It is picked once its status is `active`. Needs the role
+/// `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/asterisk-dids", tag = "DIDs", operation_id = "createDid",
+    request_body = NewDidBody,
+    responses(
+        (status = 201, description = "The DID as it was stored", body = DidView,
+            headers(("Location" = String, description = "Where it is found"))),
+        Creating,
+    ),
+)]
 pub(super) async fn create(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -32,43 +53,49 @@ pub(super) async fn create(
     let new = new_did(fields)?;
 
     let operation = app.clone();
-    let creating = async move { manage_dids::create(&operation, &caller.tenant, &new).await };
+    let creating =
+        async move { manage_dids::create(&operation, &caller.tenant, &new, &caller.origin).await };
     let did = app.to_the_end(creating).await?;
 
     let location = format!("/api/asterisk-dids/{}", did.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DidView::from(&did))))
 }
 
-/// `GET /api/asterisk-dids`
+/// List DIDs
+///
+/// The tenant's DIDs, a part at a time.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids", tag = "DIDs", operation_id = "listDids",
+    params(DidListQuery),
+    responses((status = 200, description = "A part of the list", body = PageView<DidView>), Listing),
+)]
 pub(super) async fn list(
     MayRead(caller): MayRead,
     State(app): State<App>,
     QueryString(mut query): QueryString,
 ) -> Result<Json<PageView<DidView>>, Problem> {
-    let filter = DidFilter {
-        status: query.parse("status")?,
-        area_code: query.parse("areaCode")?,
-        trunk: query.parse("trunk")?,
-        campaign: query.parse("campaignId")?,
-        q: digits(&mut query)?,
-        sort: sort(&mut query)?,
-    };
+    let filter = DidFilter { sort: sort(&mut query)?, ..filter(&mut query)? };
     let limit = page_limit(&mut query)?;
     let cursor = query.text("cursor")?;
     query.finish()?;
 
-    let page = app.store.list_dids(&caller.tenant, &filter, limit, cursor.as_deref()).await?;
+    let page = list_dids(&app, &caller.tenant, &filter, limit, cursor.as_deref()).await?;
     let data = page.items.iter().map(DidView::from).collect();
     Ok(Json(PageView { data, next_cursor: page.next }))
 }
 
-/// `GET /api/asterisk-dids/{id}`
+/// Look at a DID
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/{id}", tag = "DIDs", operation_id = "findDid",
+    params(PathUuid),
+    responses((status = 200, description = "The DID", body = DidView), Finding),
+)]
 pub(super) async fn find(
     MayRead(caller): MayRead,
     State(app): State<App>,
     PathId(id): PathId,
 ) -> Result<Json<DidView>, Problem> {
-    let not_found = || Problem::new(Code::DidNotFound, format!("DID not found: {id}"));
+    let not_found = || did_not_found(&id);
     let did_id = id.parse::<Uuid>().map(DidId).map_err(|_| not_found())?;
     let did = manage_dids::find(&app, &caller.tenant, did_id)
         .await
@@ -76,14 +103,20 @@ pub(super) async fn find(
     Ok(Json(DidView::from(&did.ok_or_else(not_found)?)))
 }
 
-/// `GET /api/asterisk-dids/next-available`
+/// See which DID comes next
+///
+/// The DID that the next pick would take, without taking it, and why this one.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/next-available", tag = "DIDs", operation_id = "nextDid",
+    params(NextQuery),
+    responses((status = 200, description = "The DID, and why this one", body = NextView), Choosing),
+)]
 pub(super) async fn next_available(
     MayRead(caller): MayRead,
     State(app): State<App>,
     QueryString(mut query): QueryString,
 ) -> Result<Json<NextView>, Problem> {
-    // No policy looks at the callee yet; a wrong number is told all the same.
-    query.number("to")?;
+    let to = query.number("to")?;
     let want = Want {
         tenant: caller.tenant,
         campaign: query.parse("campaignId")?,
@@ -92,7 +125,7 @@ pub(super) async fn next_available(
     query.finish()?;
 
     let next =
-        manage_dids::next_available(&app, &want).await.map_err(Problem::store_unavailable)?;
+        manage_dids::next_available(&app, want, to).await.map_err(Problem::store_unavailable)?;
     let (did, reason) = next.ok_or_else(none_available)?;
     Ok(Json(NextView { did: DidView::from(&did), reason: word(reason).to_owned() }))
 }
@@ -100,6 +133,11 @@ pub(super) async fn next_available(
 /// What is answered when there is nothing to show.
 pub(super) fn none_available() -> Problem {
     Problem::new(Code::NoAvailableDid, "No available DIDs configured for this tenant")
+}
+
+/// What is answered when the tenant has no such DID.
+pub(super) fn did_not_found(id: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::DidNotFound, format!("DID not found: {id}"))
 }
 
 fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
@@ -114,29 +152,56 @@ fn new_did(mut fields: Fields) -> Result<NewDid, Problem> {
         status: fields.parse("status")?.unwrap_or_default(),
         max_usage: fields.whole("maxUsage", 0, MAX_USAGE_MAX)?,
         campaign: fields.parse("campaignId")?,
-        metadata: metadata(&mut fields)?,
+        head_start: 0,
+        metadata: metadata(&mut fields)?.unwrap_or_default(),
     };
     fields.finish()?;
     Ok(new)
 }
 
 /// A page of a list may hold a thousand of these.
-fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Problem> {
-    let metadata = fields.object("metadata")?.unwrap_or_default();
+pub(super) fn metadata(fields: &mut Fields) -> Result<Option<Map<String, Value>>, Problem> {
+    let Some(metadata) = fields.object("metadata")? else { return Ok(None) };
     let length = serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len());
     if length > METADATA_LENGTH_MAX {
         let why = format!("has {length} bytes of JSON; it may have {METADATA_LENGTH_MAX}");
         return Err(Problem::invalid("metadata", why));
     }
-    Ok(metadata)
+    Ok(Some(metadata))
+}
+
+/// A number in any written form. A `+` that was not written as `%2B` reads as a space.
+fn written_number(query: &mut Fields) -> Result<Option<E164>, Problem> {
+    let Some(text) = query.text("number")? else { return Ok(None) };
+    let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |rest| format!("+{rest}"));
+    E164::read(&text, Region::US).map(Some).map_err(|why| not_a_number("number", why))
+}
+
+/// Which DIDs are asked for, in the usual order.
+pub(super) fn filter(query: &mut Fields) -> Result<DidFilter, Problem> {
+    Ok(DidFilter {
+        number: written_number(query)?,
+        status: query.parse("status")?,
+        area_code: query.parse("areaCode")?,
+        trunk: query.parse("trunk")?,
+        campaign: query.parse("campaignId")?,
+        q: digits(query)?,
+        sort: DidSort::default(),
+    })
 }
 
 /// Digits to look for. A text without any would find every number.
 fn digits(query: &mut Fields) -> Result<Option<String>, Problem> {
     let q = query.text("q")?;
-    match q.as_ref().is_none_or(|q| q.contains(|c: char| c.is_ascii_digit())) {
+    let good =
+        |q: &String| q.chars().count() <= Q_LENGTH_MAX && q.contains(|c: char| c.is_ascii_digit());
+    match q.as_ref().is_none_or(good) {
         true => Ok(q),
-        false => Err(Problem::invalid("q", "must have a digit to look for")),
+        false => {
+            let why =
+                format!("must have a digit to look for, and {Q_LENGTH_MAX} characters at most");
+            Err(Problem::invalid("q", why))
+        }
     }
 }
 
@@ -155,6 +220,15 @@ fn word(reason: Reason) -> &'static str {
         Reason::AreaCode => "least used of the wanted area code",
         Reason::AreaCodeSpent => "least used; none of the wanted area code can be picked",
         Reason::Named => "named by the request",
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Tenant(error) => error.into(),
+            CreateError::Insert(error) => error.into(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading a request's fields one by one, so that every complaint can name its field.
 //!
-//! What is read is taken out; [`Fields::finish`] complains of what nobody asked for. An explicit
-//! `null` is the same as a field left out.
+//! What is read is taken out; [`Fields::finish`] complains of what nobody asked for, and says what
+//! there is. An explicit `null` is the same as a field left out, but for a change, which asks for it.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -14,8 +15,22 @@ use crate::domain::json;
 use crate::domain::number::{E164, Region};
 
 /// The fields of a JSON body or of a query that are not read yet.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Fields(Map<String, Value>);
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fields {
+    given: Map<String, Value>,
+    /// The fields of a JSON body that are explicitly `null`.
+    nulls: BTreeSet<String>,
+    source: Source,
+    /// What was asked for so far: the fields there are.
+    asked: Vec<&'static str>,
+}
+
+/// Where fields come from: a query has texts only, and writes its numbers out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Json,
+    Query,
+}
 
 impl Fields {
     /// The fields of a JSON body.
@@ -27,7 +42,7 @@ impl Fields {
             Problem::new(Code::InvalidJson, format!("The body is not JSON: {why}"))
         })?;
         match value {
-            Value::Object(fields) => Ok(Self::known(fields)),
+            Value::Object(fields) => Ok(Self::new(Source::Json, fields)),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -38,11 +53,11 @@ impl Fields {
         }
     }
 
-    /// The parameters of a query, given as decoded pairs. One without a value is as one left out,
-    /// but must be known.
+    /// The parameters of a query, given as decoded pairs. One without a value is refused: left out is
+    /// left out, and a filter whose value got lost would show everything.
     ///
     /// # Errors
-    /// 422 when one is given twice, or holds a NUL.
+    /// 422 when one is given twice, has no value, or holds a NUL.
     pub(super) fn of_query(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut fields = Map::new();
         for (name, value) in pairs {
@@ -52,40 +67,45 @@ impl Fields {
             if value.contains('\0') {
                 return Err(Problem::invalid(&name, "must not contain NUL"));
             }
-            let value = if value.is_empty() { Value::Null } else { Value::String(value) };
-            fields.insert(name, value);
+            if value.is_empty() {
+                return Err(Problem::invalid(&name, "has no value; give it one or leave it out"));
+            }
+            fields.insert(name, Value::String(value));
         }
-        Ok(Self(fields))
+        Ok(Self::new(Source::Query, fields))
     }
 
-    fn known(mut fields: Map<String, Value>) -> Self {
-        fields.retain(|_, value| !value.is_null());
-        Self(fields)
+    fn new(source: Source, mut given: Map<String, Value>) -> Self {
+        let is_null = |(name, value): (&String, &Value)| value.is_null().then(|| name.clone());
+        let nulls = given.iter().filter_map(is_null).collect();
+        given.retain(|_, value| !value.is_null());
+        Self { given, nulls, source, asked: Vec::new() }
     }
 
     /// What makes two requests the same: SHA-256 over the fields, whatever their order and spacing.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         // The map keeps its keys sorted, so equal fields print equally.
-        Sha256::digest(serde_json::to_vec(&self.0).expect("JSON prints")).into()
+        Sha256::digest(serde_json::to_vec(&self.given).expect("JSON prints")).into()
     }
 
     /// Takes a field as it is.
-    pub(super) fn value(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+    pub(super) fn value(&mut self, name: &'static str) -> Option<Value> {
+        self.note(name);
+        self.given.remove(name)
     }
 
     /// Takes a text.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         self.value(name).map(|value| text_of(name, value)).transpose()
     }
 
     /// Takes a text that must be there.
-    pub(super) fn need_text(&mut self, name: &str) -> Result<String, Problem> {
+    pub(super) fn need_text(&mut self, name: &'static str) -> Result<String, Problem> {
         self.text(name)?.ok_or_else(|| missing(name))
     }
 
     /// Takes a text and reads it.
-    pub(super) fn parse<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
+    pub(super) fn parse<T>(&mut self, name: &'static str) -> Result<Option<T>, Problem>
     where
         T: FromStr,
         T::Err: Display,
@@ -96,21 +116,24 @@ impl Fields {
 
     /// Takes a telephone number from a query as E.164. A `+` that was not written as `%2B` reads as
     /// a space, and means a `+` all the same.
-    pub(super) fn number(&mut self, name: &str) -> Result<Option<E164>, Problem> {
+    pub(super) fn number(&mut self, name: &'static str) -> Result<Option<E164>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |rest| format!("+{rest}"));
         callee(name, &text).map(Some)
     }
 
     /// Takes a whole number between `min` and `max`; in a query it is written out.
-    pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Problem> {
+    pub(super) fn whole(
+        &mut self,
+        name: &'static str,
+        min: u32,
+        max: u32,
+    ) -> Result<Option<u32>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        let number = match &value {
-            Value::Number(number) => number.as_u64(),
-            Value::String(digits) => digits.parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        let number = match self.source {
+            Source::Json => value.as_number().and_then(whole_of),
+            Source::Query => value.as_str().and_then(|digits| digits.parse().ok()),
         };
-        let number = number.and_then(|number| u32::try_from(number).ok());
         match number.filter(|number| (min..=max).contains(number)) {
             Some(number) => Ok(Some(number)),
             None => {
@@ -119,20 +142,23 @@ impl Fields {
         }
     }
 
-    /// Takes a truth; in a query it is `true` or `false`, and a bare `?dryRun` is neither: read as
-    /// left out it would store what its sender only wanted checked.
-    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>, Problem> {
-        match self.0.remove(name) {
+    /// Takes a truth; in a query it is `true` or `false`.
+    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+        let query = self.source == Source::Query;
+        match self.value(name) {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
-            Some(Value::String(word)) if word == "true" => Ok(Some(true)),
-            Some(Value::String(word)) if word == "false" => Ok(Some(false)),
+            Some(Value::String(word)) if word == "true" && query => Ok(Some(true)),
+            Some(Value::String(word)) if word == "false" && query => Ok(Some(false)),
             Some(_) => Err(Problem::invalid(name, "must be true or false")),
         }
     }
 
     /// Takes an object.
-    pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
+    pub(super) fn object(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Map<String, Value>>, Problem> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object)),
@@ -140,16 +166,56 @@ impl Fields {
         }
     }
 
-    /// Complains of a field that nobody read.
-    pub(super) fn finish(self) -> Result<(), Problem> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = format!("There is no field {name:?} here");
-                Err(Problem::new(Code::UnknownField, detail).at(name))
-            }
+    /// Takes the explicit `null` of a field that it clears.
+    pub(super) fn is_null(&mut self, name: &'static str) -> bool {
+        self.note(name);
+        self.nulls.remove(name)
+    }
+
+    /// Complains of an explicit `null` in a field that cannot be cleared.
+    pub(super) fn not_null(&self, name: &str) -> Result<(), Problem> {
+        match self.nulls.contains(name) {
+            true => Err(Problem::invalid(name, "cannot be cleared")),
+            false => Ok(()),
         }
     }
+
+    /// Takes a field that may be there and means nothing.
+    pub(super) fn ignore(&mut self, name: &'static str) {
+        self.note(name);
+        self.given.remove(name);
+        self.nulls.remove(name);
+    }
+
+    /// Complains of a field that nobody read.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        self.given.keys().next().map_or(Ok(()), |name| Err(self.unknown(name)))
+    }
+
+    /// The same, where an explicit `null` has a meaning of its own.
+    pub(super) fn finish_with_nulls(self) -> Result<(), Problem> {
+        let mut names = self.given.keys().chain(&self.nulls);
+        names.next().map_or(Ok(()), |name| Err(self.unknown(name)))
+    }
+
+    fn note(&mut self, name: &'static str) {
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Problem {
+        let known = self.asked.join(", ");
+        let detail = format!("There is no field {name:?} here; known are: {known}");
+        Problem::new(Code::UnknownField, detail).at(name)
+    }
+}
+
+/// A number without a fraction, which JSON may write `7.0`.
+fn whole_of(number: &serde_json::Number) -> Option<u32> {
+    let float = || number.as_f64().filter(|float| float.fract() == 0.0 && *float >= 0.0);
+    let whole = number.as_u64().or_else(|| float().map(|float| float as u64));
+    whole.and_then(|whole| u32::try_from(whole).ok())
 }
 
 /// Reads a number that is to be called: E.164 with its `+`, for a guessed country dials a stranger.
@@ -203,8 +269,11 @@ mod tests {
 
         assert_eq!(
             problem,
-            Problem::new(Code::UnknownField, "There is no field \"rnigTimeout\" here")
-                .at("rnigTimeout")
+            Problem::new(
+                Code::UnknownField,
+                "There is no field \"rnigTimeout\" here; known are: to"
+            )
+            .at("rnigTimeout")
         );
     }
 
@@ -216,6 +285,31 @@ mod tests {
         assert_eq!(fields.whole("maxUsage", 1, 9).unwrap_err().code(), Code::InvalidField);
         assert_eq!(fields.truth("rotate").unwrap_err().code(), Code::InvalidField);
         assert_eq!(fields.object("metadata").unwrap_err().code(), Code::InvalidField);
+    }
+
+    #[test]
+    fn only_a_query_writes_a_number_or_a_truth_as_text() {
+        let mut body = fields(&json!({"limit": "50", "dryRun": "true", "maxUsage": 7.0}));
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let pairs = vec![pair("limit", "50"), pair("dryRun", "true")];
+        let mut query = Fields::of_query(pairs).unwrap();
+
+        assert_eq!(body.whole("limit", 1, 99).unwrap_err().code(), Code::InvalidField);
+        assert_eq!(body.truth("dryRun").unwrap_err().code(), Code::InvalidField);
+        assert_eq!(body.whole("maxUsage", 1, 9), Ok(Some(7)));
+        assert_eq!(query.whole("limit", 1, 99), Ok(Some(50)));
+        assert_eq!(query.truth("dryRun"), Ok(Some(true)));
+    }
+
+    #[test]
+    fn a_null_is_a_field_left_out_but_for_a_change() {
+        let mut fields = fields(&json!({"maxUsage": null, "trunk": null, "trnuk": null}));
+
+        assert_eq!(fields.clone().finish(), Ok(()));
+        assert!(fields.is_null("maxUsage") && !fields.is_null("campaignId"));
+        assert_eq!(fields.not_null("trunk").unwrap_err().code(), Code::InvalidField);
+        fields.ignore("trunk");
+        assert_eq!(fields.finish_with_nulls().unwrap_err().code(), Code::UnknownField);
     }
 
     #[test]
@@ -231,7 +325,7 @@ mod tests {
     #[test]
     fn a_query_writes_its_numbers_out_and_gives_each_once() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut query = Fields::of_query(vec![pair("limit", "50"), pair("q", "")]).unwrap();
+        let mut query = Fields::of_query(vec![pair("limit", "50")]).unwrap();
 
         assert_eq!(query.whole("limit", 1, 1000), Ok(Some(50)));
         assert_eq!(query.text("q"), Ok(None));
@@ -242,10 +336,11 @@ mod tests {
 
     #[test]
     fn a_parameter_without_a_value_is_no_way_to_be_overheard() {
-        let bare = |name: &str| Fields::of_query(vec![(name.to_owned(), String::new())]).unwrap();
+        let bare = |name: &str| Fields::of_query(vec![(name.to_owned(), String::new())]);
 
-        assert_eq!(bare("dryRun").truth("dryRun").unwrap_err().code(), Code::InvalidField);
-        assert_eq!(bare("statsu").finish().unwrap_err().code(), Code::UnknownField);
+        let why = "has no value; give it one or leave it out";
+        assert_eq!(bare("dryRun"), Err(Problem::invalid("dryRun", why)));
+        assert_eq!(bare("statsu"), Err(Problem::invalid("statsu", why)));
         let nul = Fields::of_query(vec![("q".to_owned(), "4\0".to_owned())]).unwrap_err();
         assert_eq!(nul.code(), Code::InvalidField);
     }

@@ -1,4 +1,4 @@
-//! `POST /api/asterisk-dids/import`: a CSV of any length, streamed.
+//! `POST /api/asterisk-dids/import`: a CSV of any length, streamed; and the rows it rejected.
 //!
 //! The body is passed on piece by piece to an operation that runs to its end. When the sender hangs
 //! up in the middle, the operation learns that the file broke off; the rows before that stay.
@@ -9,19 +9,27 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, EXPECT};
+use axum::response::IntoResponse;
 use futures_util::{Stream, StreamExt};
 use http_body_util::Limited;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::io::ReaderStream;
 use tracing::{info, warn};
+use uuid::Uuid;
 
-use super::auth::MayChange;
-use super::problem::{Code, Problem};
-use super::request::{QueryString, media_type, too_large};
+use super::auth::{Caller, MayChange, MayRead};
+use super::export::CSV;
+use super::openapi::{DidCsv, ImportForm, ImportQuery, PathUuid, refusals};
+use super::problem::{Code, Limit, Problem};
+use super::request::{PathId, QueryString, media_type, too_large};
 use crate::app::App;
 use crate::app::import_dids::{
-    ImportError, ImportFailure, ImportReport, ImportSettings, import_dids,
+    ImportError, ImportFailure, ImportReport, ImportSettings, TooManyImports, import_dids,
+    rejected_rows,
 };
+use crate::app::manage_tenants::know;
 use crate::domain::number::Region;
 use crate::store::StoreError;
 use crate::store::dids::OnDuplicate;
@@ -32,8 +40,17 @@ const FILE_MAX: usize = 1024 * 1024 * 1024;
 /// What a form may hold besides, in bytes.
 const FORM_MAX: usize = 64 * 1024;
 
+/// How much is still read of a file that is refused, in bytes.
+const DROPPED_MAX: usize = 16 * 1024 * 1024;
+
+/// When to try again where too many imports are under way: a file of 100,000 rows takes about as long.
+const IMPORT_ENDS_IN: Duration = Duration::from_secs(5);
+
 /// How long the sender may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How much of a file of rejected rows is read at once, in bytes.
+const PIECE: usize = 64 * 1024;
 
 /// How many pieces of the body may wait for the importer; then the sender waits.
 const PIECES_MAX: usize = 4;
@@ -41,7 +58,25 @@ const PIECES_MAX: usize = 4;
 /// The multipart field that holds the file.
 const FIELD: &str = "file";
 
-/// `POST /api/asterisk-dids/import`
+refusals! {
+    Importing: DOOR, [InvalidBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, MissingField, UnknownField,
+        InvalidCsv, TooManyImports];
+    Fetching: DOOR, [ImportNotFound, RouteNotFound];
+}
+
+/// Import DIDs
+///
+/// A CSV of any number of rows, as the body or as the field `file` of a form. Columns are found by the names in the
+/// first line, in any order and case: `number` must be there; `areaCode`, `trunk`, `status`, `maxUsage`, `campaignId`,
+/// `provider`, `region` and `notes` may; any other is kept in `metadata`. A bad row is reported and the rest go in;
+/// the bad ones can be had back at the path in `rejected`, to be mended and imported again. Needs the role
+/// `operator` or `admin`.
+#[utoipa::path(
+    post, path = "/api/asterisk-dids/import", tag = "DIDs", operation_id = "importDids",
+    params(ImportQuery),
+    request_body(content((String = "text/csv"), (ImportForm = "multipart/form-data"))),
+    responses((status = 200, description = "What became of it", body = ImportReport), Importing),
+)]
 pub(super) async fn import(
     MayChange(caller): MayChange,
     State(app): State<App>,
@@ -58,12 +93,24 @@ pub(super) async fn import(
         Some(_) => return Err(Problem::invalid("onDuplicate", "must be skip or update")),
     };
     query.finish()?;
+    let turn = match app.imports.begin(app.settings.imports.at_once) {
+        Ok(turn) => turn,
+        Err(too_many) => {
+            read_a_little(request).await;
+            return Err(too_many.into());
+        }
+    };
+    if !settings.dry_run {
+        know(&app, &caller.tenant, &caller.origin).await?;
+    }
 
     let (sender, source) = pieces();
     let operation = app.clone();
     let importing = app.to_the_end(async move {
-        let tenant = caller.tenant;
-        let result = import_dids(&operation, &tenant, source, settings, on_duplicate).await;
+        let _until_done = turn;
+        let Caller { tenant, origin, .. } = caller;
+        let result =
+            import_dids(&operation, &tenant, source, settings, on_duplicate, &origin).await;
         // The asker may be gone by now; the log is told in any case.
         match &result {
             Ok(report) => info!(%tenant, rows = report.rows(), "imported a file of DIDs"),
@@ -75,6 +122,38 @@ pub(super) async fn import(
     // A body that cannot be read is the reason, whatever the import then made of its beginning.
     sent?;
     Ok(Json(report?))
+}
+
+/// Have the rejected rows of an import
+///
+/// The rows as they were, with their columns `rotary_row` and `rotary_error`, which an import does not look at. Only the
+/// newest imports' are kept.
+#[utoipa::path(
+    get, path = "/api/asterisk-dids/imports/{id}/rejected", tag = "DIDs", operation_id = "rejectedRows",
+    params(PathUuid),
+    responses(
+        (status = 200, description = "The rows", body = DidCsv, content_type = "text/csv",
+            headers(("Content-Disposition" = String, description = "A name for the file"))),
+        Fetching,
+    ),
+)]
+pub(super) async fn rejected(
+    MayRead(caller): MayRead,
+    State(app): State<App>,
+    PathId(id): PathId,
+) -> Result<impl IntoResponse, Problem> {
+    let found = match (id.parse::<Uuid>(), &app.settings.imports.directory) {
+        (Ok(import), Some(directory)) => rejected_rows(directory, &caller.tenant, import)
+            .await
+            .map_err(|why| Problem::internal(format!("read the rejected rows of {id}: {why}")))?,
+        _ => None,
+    };
+    let file = found.ok_or_else(|| {
+        Problem::new(Code::ImportNotFound, format!("There are no rejected rows of an import {id}"))
+    })?;
+    let name = format!("attachment; filename=\"rejected-{id}.csv\"");
+    let headers = [(CONTENT_TYPE, CSV.to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, PIECE))))
 }
 
 /// A piece of the file, or the word that it ended as it should.
@@ -156,9 +235,33 @@ async fn pass_on_stream<E: std::fmt::Display>(
     Ok(())
 }
 
+/// Reads the beginning of a body that nobody wants, unless its sender waits to be told to send it.
+/// A sender in the middle of a short file would not read the answer.
+async fn read_a_little(request: Request) {
+    if request.headers().contains_key(EXPECT) {
+        return;
+    }
+    let mut body = request.into_body().into_data_stream();
+    let mut length = 0;
+    while length < DROPPED_MAX
+        && let Ok(Some(Ok(bytes))) = timeout(SILENCE_MAX, body.next()).await
+    {
+        length += bytes.len();
+    }
+}
+
 fn silent() -> Problem {
     let detail = format!("Nothing of the file came for {} s", SILENCE_MAX.as_secs());
     Problem::new(Code::BodyTimeout, detail)
+}
+
+impl From<TooManyImports> for Problem {
+    fn from(error: TooManyImports) -> Self {
+        let (current, max) = (error.current as u64, error.max as u64);
+        Self::new(Code::TooManyImports, error)
+            .over(Limit { name: "imports_at_once", current, max })
+            .retry_after(IMPORT_ENDS_IN)
+    }
 }
 
 impl From<ImportError<StoreError>> for Problem {
@@ -166,7 +269,7 @@ impl From<ImportError<StoreError>> for Problem {
         match &error.failure {
             ImportFailure::Header(_)
             | ImportFailure::Empty
-            | ImportFailure::NotUtf8
+            | ImportFailure::NotText
             | ImportFailure::RowTooLong { .. } => Self::new(Code::InvalidCsv, error).at(FIELD),
             ImportFailure::Source(_) => Self::new(Code::InvalidBody, error),
             ImportFailure::Sink(_) => {

@@ -2,6 +2,12 @@
 //!
 //! On `stop` a door closes and its connections finish the request they are in; whoever gave the
 //! tracker waits for those.
+//!
+//! A door that is full gives a newcomer the room of the connection that has been idle longest, so
+//! that connections kept open for nothing shut nobody out. Where each is being answered, the
+//! newcomer waits, and those after it in the kernel's queue.
+
+mod idle;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -26,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
+use self::idle::{Guest, Idle};
 use super::Settings;
 use super::auth::Door;
 
@@ -34,6 +41,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a peer may take, once the door closes, to send the rest of a head or to fetch an answer.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same for a connection whose room a newcomer needs.
+const EVICTED_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The most of a head, or of a body not read yet, that a connection holds in memory, in bytes.
 const BUFFER_MAX: usize = 64 * 1024;
@@ -85,14 +95,14 @@ pub async fn serve_tcp(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let hall = Hall::new(router, &settings, guests, stop);
-    while let Some(room) = hall.room().await {
+    loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     debug!("a connection from {peer}");
                     // Answers are short and written whole; waiting to fill a packet only delays them.
                     let _no_harm_if_refused = stream.set_nodelay(true);
-                    hall.welcome(room, stream, Door::Tcp { peer });
+                    hall.welcome(stream, Door::Tcp { peer }).await;
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -112,11 +122,11 @@ pub async fn serve_unix(
 ) -> anyhow::Result<()> {
     let path = listener.local_addr().ok().and_then(|a| a.as_pathname().map(Path::to_owned));
     let hall = Hall::new(router, &settings, guests, stop);
-    while let Some(room) = hall.room().await {
+    loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => match stream.peer_cred() {
-                    Ok(peer) => hall.welcome(room, stream, Door::Socket { uid: peer.uid() }),
+                    Ok(peer) => hall.welcome(stream, Door::Socket { uid: peer.uid() }).await,
                     Err(error) => warn!("turn away a peer of unknown uid: {error}"),
                 },
                 Err(error) => pause_after(&error).await,
@@ -135,8 +145,11 @@ pub async fn serve_unix(
 struct Hall {
     router: Router,
     rooms: Arc<Semaphore>,
+    idle: Arc<Idle>,
     guests: TaskTracker,
     stop: CancellationToken,
+    /// Whether the log has it that newcomers wait.
+    told: AtomicBool,
 }
 
 type Room = tokio::sync::OwnedSemaphorePermit;
@@ -149,28 +162,47 @@ impl Hall {
         stop: CancellationToken,
     ) -> Self {
         let rooms = Arc::new(Semaphore::new(settings.connections_max));
-        Self { router, rooms, guests, stop }
+        Self { router, rooms, idle: Arc::default(), guests, stop, told: AtomicBool::new(false) }
+    }
+
+    /// Gives the connection a room as soon as there is one. Once the door closes it is dropped.
+    async fn welcome<S>(&self, stream: S, door: Door)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(room) = self.room().await else { return };
+        let guest = self.idle.arrive();
+        let (router, stop) = (self.router.clone(), self.stop.clone());
+        self.guests.spawn(async move {
+            if let Err(error) = talk(router, stream, door, &guest, stop).await {
+                debug!("a connection ended badly: {error}");
+            }
+            // In this order: who is told to go has a room to give.
+            drop(guest);
+            drop(room);
+        });
     }
 
     /// Room for one more connection; none once the door closes.
     async fn room(&self) -> Option<Room> {
-        tokio::select! {
-            room = self.rooms.clone().acquire_owned() => room.ok(),
-            () = self.stop.cancelled() => None,
+        if self.rooms.available_permits() > 0 {
+            self.told.store(false, Ordering::Relaxed);
         }
-    }
-
-    fn welcome<S>(&self, room: Room, stream: S, door: Door)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (router, stop) = (self.router.clone(), self.stop.clone());
-        self.guests.spawn(async move {
-            if let Err(error) = talk(router, stream, door, stop).await {
-                debug!("a connection ended badly: {error}");
+        while self.rooms.available_permits() == 0 {
+            let somebody_rests = self.idle.rests();
+            if !self.idle.evict_longest() && !self.told.swap(true, Ordering::Relaxed) {
+                warn!("every connection this door may hold is being answered; newcomers wait");
             }
-            drop(room);
-        });
+            tokio::select! {
+                biased;
+                room = self.rooms.clone().acquire_owned() => return room.ok(),
+                () = somebody_rests => {}
+                // Whoever was told to go had just asked something: another one, then.
+                () = tokio::time::sleep(2 * EVICTED_PATIENCE) => {}
+                () = self.stop.cancelled() => return None,
+            }
+        }
+        self.rooms.clone().acquire_owned().await.ok()
     }
 }
 
@@ -178,19 +210,19 @@ async fn talk<S>(
     router: Router,
     stream: S,
     door: Door,
+    guest: &Guest,
     stop: CancellationToken,
 ) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let closing = Closing(stop.clone());
-    let busy = AtomicBool::new(false);
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(door);
         request.extensions_mut().insert(closing.clone());
-        busy.store(true, Ordering::Relaxed);
+        guest.is_busy();
         let answering = router.clone().oneshot(request.map(Body::new));
-        answering.inspect(|_| busy.store(false, Ordering::Relaxed))
+        answering.inspect(|_| guest.is_idle())
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -199,22 +231,24 @@ where
         .serve_connection(TokioIo::new(stream), service);
 
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
+    let patience = tokio::select! {
         result = connection.as_mut() => return result,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
+        () = stop.cancelled() => LAST_PATIENCE,
+        () = guest.evicted() => EVICTED_PATIENCE,
+    };
+    connection.as_mut().graceful_shutdown();
     tokio::select! {
         result = connection => result,
-        () = idle(&busy) => Ok(()),
+        () = rests(guest, patience) => Ok(()),
     }
 }
 
-/// Returns once no request is being answered: half a head, or an answer that nobody fetches, does
-/// not hold up a daemon that stops.
-async fn idle(busy: &AtomicBool) {
+/// Returns once no request is being answered: half a head, or an answer that nobody fetches, holds
+/// up neither a daemon that stops nor a newcomer.
+async fn rests(guest: &Guest, patience: Duration) {
     loop {
-        tokio::time::sleep(LAST_PATIENCE).await;
-        if !busy.load(Ordering::Relaxed) {
+        tokio::time::sleep(patience).await;
+        if !guest.busy() {
             return;
         }
     }
@@ -235,124 +269,4 @@ async fn pause_after(error: &io::Error) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::sync::Notify;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_stopped_door_finishes_the_request_it_is_in() {
-        let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (begins, finishes) = (begun.clone(), finish.clone());
-        let slow = get(async move || {
-            begins.notify_one();
-            finishes.notified().await;
-            "done"
-        });
-        let (address, stop, tasks) = open(Router::new().route("/", slow)).await;
-
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nHost: rotary\r\n\r\n").await.unwrap();
-        begun.notified().await;
-        stop.cancel();
-        finish.notify_one();
-
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.ends_with("done"), "{answer}");
-        tasks.wait().await;
-        assert!(TcpStream::connect(address).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_dribbles_its_request_is_cut_off() {
-        let (address, stop, tasks) = open(Router::new()).await;
-
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET / HTT").await.unwrap();
-
-        let mut rest = Vec::new();
-        client.read_to_end(&mut rest).await.unwrap();
-        stop.cancel();
-        tasks.wait().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn half_a_request_does_not_hold_up_a_door_that_closes() {
-        let (mut client, server) = tokio::io::duplex(1024);
-        let stop = CancellationToken::new();
-        let begun = tokio::time::Instant::now();
-
-        let closes = async {
-            client.write_all(b"GET / HTT").await.unwrap();
-            tokio::time::sleep(LAST_PATIENCE).await;
-            stop.cancel();
-        };
-        let (ended, ()) = tokio::join!(
-            talk(Router::new(), server, Door::Tcp { peer: HERE }, stop.clone()),
-            closes
-        );
-
-        assert!(ended.is_ok());
-        assert_eq!(begun.elapsed().as_secs(), 2 * LAST_PATIENCE.as_secs());
-    }
-
-    #[tokio::test]
-    async fn a_head_over_the_bound_is_refused() {
-        let head = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4 * BUFFER_MAX));
-        let (mut client, server) = tokio::io::duplex(5 * BUFFER_MAX);
-        client.write_all(head.as_bytes()).await.unwrap();
-
-        let ended =
-            talk(Router::new(), server, Door::Tcp { peer: HERE }, CancellationToken::new()).await;
-
-        assert!(ended.unwrap_err().is_parse_too_large());
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_dead_daemons_socket_is_replaced_and_a_living_ones_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run/control.sock");
-
-        drop(bind_unix(&path).await.unwrap());
-        let alive = bind_unix(&path).await.unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        let refused = bind_unix(&path).await.unwrap_err();
-
-        assert_eq!(mode & 0o777, 0o660);
-        assert!(format!("{refused:#}").contains("another daemon answers"), "{refused:#}");
-        drop(alive);
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_no_socket_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("precious.txt");
-        std::fs::write(&path, "keep me").unwrap();
-
-        let refused = bind_unix(&path).await;
-
-        assert!(refused.is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "keep me");
-    }
-
-    const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 49152);
-
-    async fn open(router: Router) -> (SocketAddr, CancellationToken, TaskTracker) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let door = serve_tcp(router, listener, Settings::default(), tasks.clone(), stop.clone());
-        tasks.spawn(door);
-        tasks.close();
-        (address, stop, tasks)
-    }
-}
+mod tests;

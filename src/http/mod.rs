@@ -3,42 +3,58 @@
 //! A handler reads a request, calls one operation of `app` and writes the answer. What it may do
 //! is in the type of its first argument; see [`auth`].
 
+mod audit_log;
+pub mod audit_view;
 pub mod auth;
 mod call_request;
 pub mod callbacks;
 mod calls;
+mod campaigns;
+mod change_dids;
 mod dids;
+mod docs;
+mod export;
 mod fields;
 mod import;
 mod keys;
+pub mod limits;
 pub mod listen;
+pub mod openapi;
 pub mod problem;
 mod request;
 mod request_id;
 mod status;
+pub mod tenant_view;
+mod tenants;
 pub mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use self::limits::{Gate, within_head_bound};
 use self::request::{no_such_method, no_such_route};
 use self::request_id::with_request_id;
 use crate::app::App;
 
-/// The listeners.
+/// The listeners, and how much is taken from those who come in by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where TCP is served.
     pub listen: SocketAddr,
     /// The Unix control socket.
     pub socket: PathBuf,
-    /// How many connections each door holds at once; more wait in the kernel's queue.
+    /// How many connections each door holds at once. One more is given the room of whoever has
+    /// been idle longest; where nobody is, it waits, and those after it in the kernel's queue.
     pub connections_max: usize,
+    /// How often a key may ask and an address may be wrong.
+    pub limits: limits::Settings,
 }
 
 impl Default for Settings {
@@ -49,32 +65,52 @@ impl Default for Settings {
             // Both doors full leave handles for the store, Asterisk and 256 callbacks, where 1,024
             // files may be open.
             connections_max: 320,
+            limits: limits::Settings::default(),
         }
     }
 }
 
-/// Everything that can be asked for, behind both doors.
-pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/api/status", get(status::status))
-        .route("/api/asterisk-dids", get(dids::list).post(dids::create))
-        .route("/api/asterisk-dids/next-available", get(dids::next_available))
-        .route("/api/asterisk-dids/import", post(import::import))
-        .route("/api/asterisk-dids/{id}", get(dids::find))
-        .route("/api/calls", get(calls::list).post(calls::make))
-        .route("/api/calls/{id}", get(calls::find))
-        .route("/api/callbacks", get(callbacks::list))
-        .route("/api/callbacks/replay", post(callbacks::replay_dead))
-        .route("/api/callbacks/{id}/replay", post(callbacks::replay))
-        .route("/api/journeys/make-call", post(calls::make_for_journey))
-        .route("/api/keys", get(keys::list).post(keys::create))
-        .route("/api/keys/{id}", delete(keys::revoke))
+/// Everything that can be asked for, behind both doors, past this gate.
+pub fn router(app: App, gate: Gate) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         // Every body has a bound of its own where it is read; axum's would cut an import short.
         .layer(DefaultBodyLimit::disable())
+        .layer(Extension(gate))
+        .layer(from_fn(within_head_bound))
         .layer(from_fn(with_request_id))
         .with_state(app)
+}
+
+/// The routes, a path a line: the handlers' annotations say which path and method, and are the document.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(status::health))
+        .routes(routes!(status::ready))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::docs))
+        .routes(routes!(status::status))
+        .routes(routes!(dids::list, dids::create))
+        .routes(routes!(dids::next_available))
+        .routes(routes!(import::import))
+        .routes(routes!(import::rejected))
+        .routes(routes!(export::export))
+        .routes(routes!(dids::find, change_dids::change, change_dids::remove))
+        .routes(routes!(change_dids::reset_usage))
+        .routes(routes!(calls::list, calls::make))
+        .routes(routes!(calls::find))
+        .routes(routes!(calls::make_for_journey))
+        .routes(routes!(callbacks::list))
+        .routes(routes!(callbacks::replay_dead))
+        .routes(routes!(callbacks::replay))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::find, campaigns::change))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::find))
+        .routes(routes!(tenants::rotate_secret))
+        .routes(routes!(audit_log::list))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
 }

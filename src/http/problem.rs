@@ -10,6 +10,7 @@ use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 /// A failed request, as it is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,8 @@ pub struct Limit {
 }
 
 /// The body of a problem as a client reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody {
     /// `urn:rotary:problem:` and the code.
     #[serde(rename = "type")]
@@ -69,6 +71,9 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
             /// The HTTP status it is answered with.
             pub fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
@@ -79,7 +84,8 @@ macro_rules! codes {
                 match self { $(Self::$name => $word,)* }
             }
 
-            fn title(self) -> &'static str {
+            /// What it means, in a few words.
+            pub fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
         }
@@ -95,12 +101,17 @@ codes! {
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
     CallbackNotFound     NOT_FOUND              "callback_not_found"     "No such callback";
+    CampaignNotFound     NOT_FOUND              "campaign_not_found"     "No such campaign";
+    TenantNotFound       NOT_FOUND              "tenant_not_found"       "No such tenant";
     KeyNotFound          NOT_FOUND              "key_not_found"          "No such key";
+    ImportNotFound       NOT_FOUND              "import_not_found"       "No such import";
     MethodNotAllowed     METHOD_NOT_ALLOWED     "method_not_allowed"     "The path does not take this method";
     BodyTimeout          REQUEST_TIMEOUT        "body_timeout"           "The body came too slowly";
     NoAvailableDid       CONFLICT               "no_available_did"       "No DID can be shown";
     DidNotPickable       CONFLICT               "did_not_pickable"       "This DID cannot be shown now";
     DidExists            CONFLICT               "did_exists"             "The DID is already there";
+    CampaignExists       CONFLICT               "campaign_exists"        "The campaign is already there";
+    TenantExists         CONFLICT               "tenant_exists"          "The tenant is already there";
     IdempotencyConflict  CONFLICT               "idempotency_conflict"   "The idempotency key is taken";
     BodyTooLarge         PAYLOAD_TOO_LARGE      "body_too_large"         "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not taken here";
@@ -109,6 +120,10 @@ codes! {
     MissingField         UNPROCESSABLE_ENTITY   "missing_field"          "A field is missing";
     UnknownField         UNPROCESSABLE_ENTITY   "unknown_field"          "A field is not known";
     InvalidCsv           UNPROCESSABLE_ENTITY   "invalid_csv"            "The file cannot be imported";
+    RateLimited          TOO_MANY_REQUESTS      "rate_limited"           "The key asks too often";
+    TooManyFailedAttempts TOO_MANY_REQUESTS     "too_many_failed_attempts" "Too many wrong keys";
+    HeadTooLarge         REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
+    TooManyImports       TOO_MANY_REQUESTS      "too_many_imports"       "Too many imports at once";
     Internal             INTERNAL_SERVER_ERROR  "internal_error"         "Something broke inside";
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";
@@ -196,7 +211,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            // Whole seconds: to come back a moment early would be in vain.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         if self.code == Code::Unauthorized {
             let challenge = HeaderValue::from_static("Bearer realm=\"rotary\"");
@@ -216,13 +233,13 @@ mod tests {
     async fn a_limit_names_itself_and_says_when_to_come_back() {
         let problem = Problem::new(Code::BodyTooLarge, "the body has more than 10 bytes")
             .over(Limit { name: "body_bytes", current: 11, max: 10 })
-            .retry_after(Duration::from_millis(200));
+            .retry_after(Duration::from_millis(2200));
 
         let response = problem.into_response();
 
         assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
-        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(response.headers()["retry-after"], "3");
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
         assert_eq!(
             serde_json::from_slice::<Value>(&body).unwrap(),

@@ -6,17 +6,39 @@ use axum::http::StatusCode;
 use chrono::Utc;
 
 use super::auth::MayRead;
+use super::openapi::refusals;
 use super::view::{CheckView, ChecksView, DidCountsView, ReadyView, StatusView};
 use crate::ami::LineState;
 use crate::app::App;
 use crate::app::status::{self as operation, Readiness};
 
-/// `GET /healthz`: 200 while the process lives.
+refusals! {
+    Asking: DOOR;
+    Open: HEAD;
+}
+
+/// Is it alive?
+///
+/// 200 while the process lives. Needs no key.
+#[utoipa::path(
+    get, path = "/healthz", tag = "House", operation_id = "health", security(()),
+    responses((status = 200, description = "It lives", body = String, content_type = "text/plain"), Open),
+)]
 pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: 200 when the store and Asterisk are up, else 503 naming what is down.
+/// Can it place calls?
+///
+/// 200 when the store and Asterisk are both up, else 503 naming what is down. Needs no key.
+#[utoipa::path(
+    get, path = "/readyz", tag = "House", operation_id = "ready", security(()),
+    responses(
+        (status = 200, description = "Calls can be placed", body = ReadyView),
+        (status = 503, description = "Something is down", body = ReadyView),
+        Open,
+    ),
+)]
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<ReadyView>) {
     let readiness = operation::readiness(&app).await;
     let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -24,7 +46,13 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<ReadyView
     (code, Json(view))
 }
 
-/// `GET /api/status`
+/// How is it doing?
+///
+/// The daemon, what it leans on, and the tenant's DIDs and calls in numbers.
+#[utoipa::path(
+    get, path = "/api/status", tag = "House", operation_id = "status",
+    responses((status = 200, description = "How it is doing", body = StatusView), Asking),
+)]
 pub(super) async fn status(MayRead(caller): MayRead, State(app): State<App>) -> Json<StatusView> {
     let status = operation::status(&app, &caller.tenant).await;
     Json(StatusView {

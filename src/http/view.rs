@@ -1,17 +1,24 @@
 //! What things look like in JSON, for the doors that write it and the command line that reads it.
 
+mod campaigns;
+mod keys;
+
+use std::num::NonZeroU32;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
+use utoipa::ToSchema;
 
+pub use self::campaigns::CampaignView;
+pub use self::keys::{KeyView, NewKeyView};
 pub use crate::domain::call::view::{CallDidView, CallView, CauseView, StepView};
 use crate::domain::did::{Did, DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::tenant::{CampaignId, TenantId};
 
 /// A part of a list, and where the next part begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageView<T> {
     /// The part.
@@ -21,7 +28,7 @@ pub struct PageView<T> {
 }
 
 /// A DID.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DidView {
     /// Its id.
@@ -38,6 +45,10 @@ pub struct DidView {
     pub status: DidStatus,
     /// Uses so far.
     pub usage_count: u32,
+    /// How many uses it counts as having besides when compared with others, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub head_start: Option<NonZeroU32>,
     /// The most uses it may have.
     pub max_usage: Option<u32>,
     /// When it was last picked.
@@ -62,6 +73,7 @@ impl From<&Did> for DidView {
             trunk: did.trunk.clone(),
             status: did.status,
             usage_count: did.usage_count,
+            head_start: NonZeroU32::new(did.head_start),
             max_usage: did.max_usage,
             last_used: did.last_used,
             campaign_id: did.campaign.clone(),
@@ -73,7 +85,7 @@ impl From<&Did> for DidView {
 }
 
 /// The DID the next pick would take.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NextView {
     /// The DID, its fields beside the reason's.
     #[serde(flatten)]
@@ -82,75 +94,8 @@ pub struct NextView {
     pub reason: String,
 }
 
-/// What became of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ImportView {
-    /// Whether the file was read to its end; single rows may have failed.
-    pub success: bool,
-    /// Rows stored as new DIDs.
-    pub imported: u64,
-    /// Rows that changed a DID.
-    pub updated: u64,
-    /// Rows whose number was there already.
-    pub duplicates: u64,
-    /// Rows that failed.
-    pub failed: u64,
-    /// The first 1,000 of them.
-    pub errors: Vec<ImportErrorView>,
-    /// Nothing was stored; the counts are what an import would have come to.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-    /// What people overlook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<String>,
-}
-
-/// A row that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportErrorView {
-    /// Its line in the file; the header is line 1.
-    pub row: u64,
-    /// The number in it, as written.
-    pub number: Option<String>,
-    /// The column at fault.
-    pub column: Option<String>,
-    /// The stable word for it.
-    pub code: String,
-    /// The error in words.
-    pub error: String,
-}
-
-/// A key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyView {
-    /// Its id.
-    pub id: Uuid,
-    /// Whose it is; none is all tenants.
-    pub tenant_id: Option<TenantId>,
-    /// What it may do.
-    pub role: String,
-    /// What it is for.
-    pub label: Option<String>,
-    /// When it was created.
-    pub created_at: DateTime<Utc>,
-    /// When it was revoked.
-    pub revoked_at: Option<DateTime<Utc>>,
-}
-
-/// A key just created.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewKeyView {
-    /// All but the key.
-    #[serde(flatten)]
-    pub about: KeyView,
-    /// The key, which is not kept and not shown again.
-    pub key: String,
-}
-
 /// Whether calls can be placed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadyView {
     /// `ready` or `unready`.
     pub status: String,
@@ -159,7 +104,7 @@ pub struct ReadyView {
 }
 
 /// What the daemon leans on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChecksView {
     /// The store.
     pub store: CheckView,
@@ -168,7 +113,7 @@ pub struct ChecksView {
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckView {
     /// `up` or `down`.
     pub status: String,
@@ -178,7 +123,7 @@ pub struct CheckView {
 }
 
 /// How the daemon is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// `ready` or `unready`.
@@ -202,7 +147,7 @@ pub struct StatusView {
 }
 
 /// How many DIDs there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DidCountsView {
     /// All that the rotation knows.
     pub total: usize,

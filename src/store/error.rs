@@ -46,16 +46,16 @@ pub enum ListError {
 #[derive(Debug, thiserror::Error)]
 #[error("row {row}: {problem}")]
 pub(super) struct Unreadable {
-    row: uuid::Uuid,
+    row: String,
     problem: Source,
 }
 
 impl Unreadable {
     pub(super) fn new(
-        row: uuid::Uuid,
+        row: impl std::fmt::Display,
         problem: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self { row, problem: Box::new(problem) }
+        Self { row: row.to_string(), problem: Box::new(problem) }
     }
 }
 

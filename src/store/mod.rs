@@ -8,11 +8,14 @@
 pub mod audit_log;
 pub mod callbacks;
 pub mod calls;
+pub mod campaigns;
+pub mod changes;
 pub mod dids;
 mod error;
 pub mod keys;
 pub mod ledger;
 mod open;
+pub mod tenants;
 
 use std::time::Duration;
 
@@ -30,7 +33,7 @@ pub use self::open::OpenError;
 pub struct Settings {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: SecretString,
-    /// The most connections to PostgreSQL, besides the ledger's own.
+    /// The most connections to PostgreSQL, besides the ledger's own and the one that hears changes.
     pub connections_max: u32,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
@@ -40,6 +43,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    /// Marks what this run writes, where that must be told from what others write.
+    daemon: Uuid,
 }
 
 #[derive(Debug, Clone)]
@@ -118,7 +123,8 @@ impl Store {
     ///
     /// A SQLite file is made where there is none; its directory must exist.
     pub async fn open(settings: &Settings) -> Result<Self, OpenError> {
-        open::open(settings).await.map(|database| Self { database })
+        let daemon = Uuid::now_v7();
+        open::open(settings, daemon).await.map(|database| Self { database, daemon })
     }
 
     /// Asks the database for an answer: whether it is up.
@@ -143,6 +149,15 @@ impl Store {
         match self.database {
             Database::Postgres { .. } => "postgres",
             Database::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    /// How many transactions that write can go on at once with profit: SQLite has one writer, and
+    /// more than two would keep everybody else from PostgreSQL.
+    pub fn writes_at_once(&self) -> usize {
+        match self.database {
+            Database::Postgres { .. } => 2,
+            Database::Sqlite { .. } => 1,
         }
     }
 

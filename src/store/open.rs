@@ -9,7 +9,8 @@ use secrecy::ExposeSecret;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection};
+use uuid::Uuid;
 
 use super::{Database, Settings};
 
@@ -79,11 +80,11 @@ pub enum OpenError {
     Schema(MigrateError),
 }
 
-pub(super) async fn open(settings: &Settings) -> Result<Database, OpenError> {
+pub(super) async fn open(settings: &Settings, daemon: Uuid) -> Result<Database, OpenError> {
     let url = settings.url.expose_secret();
     match url.split_once(':') {
         Some(("sqlite", path)) => open_sqlite(path).await,
-        Some(("postgres" | "postgresql", _)) => open_postgres(url, settings).await,
+        Some(("postgres" | "postgresql", _)) => open_postgres(url, settings, daemon).await,
         Some((scheme, _)) => Err(OpenError::Address(format!("{scheme}: is neither"))),
         None => Err(OpenError::Address("it has no scheme".to_owned())),
     }
@@ -129,7 +130,11 @@ fn make_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path).map(drop)
 }
 
-async fn open_postgres(url: &str, settings: &Settings) -> Result<Database, OpenError> {
+async fn open_postgres(
+    url: &str,
+    settings: &Settings,
+    daemon: Uuid,
+) -> Result<Database, OpenError> {
     let options: PgConnectOptions =
         url.parse().map_err(|_| OpenError::Address("it cannot be read as one".to_owned()))?;
     let options = options.application_name("rotary").disable_statement_logging();
@@ -151,8 +156,15 @@ async fn open_postgres(url: &str, settings: &Settings) -> Result<Database, OpenE
     let pool = PgPoolOptions::new()
         .max_connections(settings.connections_max)
         .acquire_timeout(settings.connect_timeout)
+        .after_connect(move |db, _| Box::pin(mark(db, daemon)))
         .connect_lazy_with(options);
     Ok(Database::Postgres { pool })
+}
+
+/// Triggers tell other daemons whose import this is.
+async fn mark(db: &mut PgConnection, daemon: Uuid) -> Result<(), sqlx::Error> {
+    let set = AssertSqlSafe(format!("set rotary.daemon = '{daemon}'"));
+    sqlx::raw_sql(set).execute(db).await.map(drop)
 }
 
 async fn migrate<C>(

@@ -11,6 +11,7 @@ use rotary::domain::callback::BackOff;
 use rotary::domain::tenant::TenantId;
 use rotary::store;
 use rotary::webhooks::{Targets, WebhookSecret};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -242,8 +243,8 @@ async fn each_change_is_told_once_and_in_order(house: &House) {
     assert_eq!(seen[1].json()["timestamp"], now.body["ringingAt"]);
     assert_eq!(seen[1].json()["data"]["status"], "ringing");
     let store = &house.running.app.store;
-    let secret = store.webhook_secret(&TenantId::default_tenant()).await.unwrap().unwrap();
-    let secret: WebhookSecret = secret.parse().unwrap();
+    let tenant = store.tenant(&TenantId::default_tenant()).await.unwrap().unwrap();
+    let secret: WebhookSecret = tenant.webhook_secret.expose_secret().parse().unwrap();
     for one in &seen {
         let timestamp = one.header("webhook-timestamp").parse().unwrap();
         let signature = secret.sign(one.header("webhook-id"), timestamp, &one.body);

@@ -153,7 +153,7 @@ async fn a_long_file_is_streamed_and_a_wrong_one_refused_whole() {
     let house = House::open().await;
     let socket = &house.running.socket;
     let rows: String = (0..40_000).map(|n| format!("+1404555{n:04},note {n}\n")).collect();
-    let headless = house.file("headless.csv", &format!("phone,notes\n{rows}"));
+    let headless = house.file("headless.csv", &format!("name,notes\n{rows}"));
     let long = house.file("long.csv", &format!("number,notes\n{rows}"));
 
     let refused = rotary(socket, &["dids", "import", &headless]).await;

@@ -2,9 +2,6 @@
 
 use std::process::{Output, Stdio};
 
-use rotary::app::now;
-use rotary::domain::tenant::TenantId;
-use rotary::webhooks::WebhookSecret;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -49,12 +46,11 @@ async fn a_step_of_a_journey_calls_over_tcp_with_a_key_and_not_without() {
 async fn a_receiver_believes_what_rotary_signed_and_nobody_else() {
     let (house, _asterisk) = House::open_with_asterisk().await;
     add_did(&house).await;
-    let (tenant, secret) = (TenantId::default_tenant(), WebhookSecret::mint().unwrap());
-    house.running.app.store.give_webhook_secret(&tenant, &secret, now()).await.unwrap();
+    let tenant = house.ask(Ask::get("/api/tenants/default")).await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/receive-callbacks.py");
     let mut receiver = Command::new(script)
         .arg("0")
-        .env("ROTARY_WEBHOOK_SECRET", secret)
+        .env("ROTARY_WEBHOOK_SECRET", tenant.text("webhookSecret"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)

@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
+use axum::http::response::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use rotary::ami::LineState;
@@ -29,12 +31,15 @@ pub(crate) struct House {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The body; as a text where it is no JSON, and null where there is none.
     pub(crate) body: Value,
 }
 
 /// A request that is not sent yet.
 pub(crate) struct Ask {
     request: Request<Body>,
+    /// The body, where it is JSON.
+    body: String,
 }
 
 impl House {
@@ -44,6 +49,12 @@ impl House {
         // Asterisk is where a moment ago there was a free port.
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Self::open_beside(folder, &nobody.to_string(), |_| {}).await
+    }
+
+    /// Starts it with its configuration changed so.
+    pub(crate) async fn open_changed(change: impl FnOnce(&mut Config)) -> Self {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self::open_beside(tempfile::tempdir().unwrap(), &nobody.to_string(), change).await
     }
 
     /// Starts it beside a simulated Asterisk whose callees do all at once, and waits for the line.
@@ -115,13 +126,15 @@ impl House {
         self.ask_by(Door::Tcp { peer: ([127, 0, 0, 1], 49152).into() }, ask).await
     }
 
-    async fn ask_by(&self, door: Door, Ask { mut request }: Ask) -> Answer {
-        request.extensions_mut().insert(door);
-        let router = rotary::http::router(self.running.app.clone());
-        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status, headers: head.headers, body }
+    /// Asks as [`House::ask`] does for what is no JSON.
+    pub(crate) async fn fetch(&self, ask: Ask) -> (HeaderMap, Vec<u8>) {
+        let (head, body) = ask.exchange(self.running.router.clone(), Door::Socket { uid: 0 }).await;
+        assert_eq!(head.status, StatusCode::OK);
+        (head.headers, body)
+    }
+
+    async fn ask_by(&self, door: Door, ask: Ask) -> Answer {
+        ask.of(self.running.router.clone(), door).await
     }
 }
 
@@ -149,7 +162,13 @@ impl Ask {
     }
 
     pub(crate) fn post(path: &str, json: &Value) -> Self {
-        Self::new(Method::POST, path, "application/json", json.to_string().into())
+        let ask = Self::new(Method::POST, path, "application/json", json.to_string().into());
+        Self { body: json.to_string(), ..ask }
+    }
+
+    pub(crate) fn put(path: &str, json: &Value) -> Self {
+        let ask = Self::new(Method::PUT, path, "application/json", json.to_string().into());
+        Self { body: json.to_string(), ..ask }
     }
 
     pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
@@ -165,11 +184,36 @@ impl Ask {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
-    fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
+    /// Method, path, headers and body, as far as they are JSON.
+    pub(crate) fn text(&self) -> String {
+        let (method, uri, headers) =
+            (self.request.method(), self.request.uri(), self.request.headers());
+        format!("{method} {uri} {headers:?} {}", self.body)
+    }
+
+    /// Asks this router, through this door.
+    pub(crate) async fn of(self, router: Router, door: Door) -> Answer {
+        let (head, body) = self.exchange(router, door).await;
+        let body = match serde_json::from_slice(&body) {
+            Ok(json) => json,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&body).into_owned()),
+        };
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn exchange(self, router: Router, door: Door) -> (Parts, Vec<u8>) {
+        let mut request = self.request;
+        request.extensions_mut().insert(door);
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        (head, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    pub(crate) fn new(method: Method, path: &str, kind: &str, body: Body) -> Self {
         let mut request = Request::builder().method(method).uri(path);
         if !kind.is_empty() {
             request = request.header("content-type", kind);
         }
-        Self { request: request.body(body).unwrap() }
+        Self { request: request.body(body).unwrap(), body: String::new() }
     }
 }

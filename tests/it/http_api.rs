@@ -149,11 +149,13 @@ async fn a_file_is_imported_as_a_body_or_as_a_form_and_bad_rows_are_told() {
         "row": 3, "number": "404555", "column": "number", "code": "invalid_phone_number",
         "error": "Invalid phone number: 404555",
     });
+    let id = &first.body["importId"];
     assert_eq!(
         first.body,
         json!({
             "success": true, "imported": 2, "updated": 0, "duplicates": 1, "failed": 1,
-            "errors": [error], "notice": notice,
+            "errors": [error], "notice": notice, "importId": id,
+            "rejected": format!("/api/asterisk-dids/imports/{}/rejected", id.as_str().unwrap()),
         })
     );
     assert_eq!(dry.body["imported"], 2);
@@ -168,13 +170,13 @@ async fn a_file_that_cannot_be_imported_says_why() {
     let pieces = [Ok(cut_short), Err(std::io::Error::other("gone"))];
     let broken_off = Body::from_stream(futures_util::stream::iter(pieces));
 
-    let headless = house.ask(post("text/csv", "phone,notes\n1,2\n".into())).await;
+    let headless = house.ask(post("text/csv", "name,notes\n1,2\n".into())).await;
     let as_json = house.ask(post("application/json", "{}".into())).await;
     let fileless = house.ask(post("multipart/form-data; boundary=XX", "--XX--\r\n".into())).await;
     let broken = house.ask(post("text/csv", broken_off)).await;
 
     assert_eq!(headless.problem(), (422, "invalid_csv"));
-    assert!(headless.text("detail").contains("phone"), "{headless:?}");
+    assert!(headless.text("detail").contains("\"name\""), "{headless:?}");
     assert_eq!(as_json.problem(), (415, "unsupported_media_type"));
     assert_eq!(fileless.problem(), (422, "missing_field"));
     assert_eq!(broken.problem(), (400, "invalid_body"));

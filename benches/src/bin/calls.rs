@@ -19,6 +19,7 @@ use rotary::config;
 use rotary::daemon;
 use rotary::demo::callee::Pace;
 use rotary::demo::{Settings, Simulated};
+use rotary::domain::audit::Origin;
 use rotary::domain::call::Destination;
 use rotary::domain::number::Region;
 use rotary::domain::tenant::TenantId;
@@ -81,7 +82,7 @@ async fn fill(app: &App) -> anyhow::Result<()> {
     let source = stream::iter([Ok(Bytes::from(csv))]);
     let settings = ImportSettings { default_region: Region::US, dry_run: false };
     let tenant = TenantId::default_tenant();
-    import_dids(app, &tenant, source, settings, OnDuplicate::Skip).await?;
+    import_dids(app, &tenant, source, settings, OnDuplicate::Skip, &Origin::rotary()).await?;
     Ok(())
 }
 

@@ -151,6 +151,7 @@ impl Fleet {
             usage_count: 0,
             max_usage: None,
             campaign: Some(self.campaigns[scatter(n + 2) % self.campaigns.len()].clone()),
+            head_start: 0,
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,9 @@ use tracing::{debug, warn};
 
 use self::attempt::{Sent, send};
 use self::desk::Desk;
+use super::manage_tenants::{TenantError, know};
 use super::{App, now};
+use crate::domain::audit::Origin;
 use crate::domain::callback::{BackOff, DueCallback, Verdict};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -177,11 +180,10 @@ impl Delivery {
         }
     }
 
-    /// What signs the tenant's callbacks; none if it cannot be read now. A tenant without a secret
-    /// gets one.
+    /// What signs the tenant's callbacks; none if it cannot be read now.
     async fn secret(&self, tenant: &TenantId) -> Option<WebhookSecret> {
         match self.read_secret(tenant).await {
-            Ok(text) => match text.parse() {
+            Ok(text) => match text.expose_secret().parse() {
                 Ok(secret) => Some(secret),
                 Err(why) => {
                     warn!(%tenant, "the tenant's callbacks cannot be signed: {why}");
@@ -195,14 +197,11 @@ impl Delivery {
         }
     }
 
-    async fn read_secret(&self, tenant: &TenantId) -> anyhow::Result<String> {
-        let store = &self.app.store;
-        if let Some(text) = store.webhook_secret(tenant).await? {
-            return Ok(text);
-        }
-        store.give_webhook_secret(tenant, &WebhookSecret::mint()?, now()).await?;
-        let given = store.webhook_secret(tenant).await?;
-        given.ok_or_else(|| anyhow::anyhow!("the tenant was removed meanwhile"))
+    async fn read_secret(&self, tenant: &TenantId) -> Result<SecretString, TenantError> {
+        // DIDs that came in by SQL may be of a tenant that nobody has named here.
+        know(&self.app, tenant, &Origin::rotary()).await?;
+        let known = self.app.store.tenant(tenant).await?;
+        known.map(|known| known.webhook_secret).ok_or_else(|| TenantError::NotFound(tenant.clone()))
     }
 
     /// Writes down what became of an attempt, and of all others that are over by now, however long

@@ -1,32 +1,43 @@
 //! A CSV of DIDs, streamed into the store.
 //!
 //! ```text
-//! bytes ──> rows ──> domain::did_csv ──> a chunk of DIDs ──> sink ──> report
-//!                          └─ bad rows ─────────────────────────────────^
+//! bytes ──> text ──> rows ──> domain::did_csv ──> a chunk of DIDs ──> sink ──> report
+//!              └─ head            └─ bad rows ──> rejected ────────────────────^
 //! ```
 //!
-//! One chunk, one row and the first errors are all that is held, however long the file is. The next
-//! bytes are read when the sink is done with the last chunk, so a slow store slows the sender down.
+//! Some chunks, one row and the first errors are all that is held, however long the file is. While
+//! the sink is at work on as many chunks as it can store at once, the next one is read, and no more:
+//! a slow store slows the sender down.
 
+mod head;
 mod inventory;
+mod rejected;
 mod report;
 mod rows;
+mod text;
+mod under_way;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::mem;
+use std::pin::Pin;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use uuid::Uuid;
 
-use self::rows::{BYTE_ORDER_MARK, End, Fed, Rows, TooLong};
+use self::head::{Decided, Head};
+use self::rejected::{Place, Rejected};
+use self::rows::{End, Fed, NotText, Rows, TooLong};
+use self::text::Text;
 use crate::domain::did::DidId;
 use crate::domain::did_csv::{Columns, DidRow, InvalidHeader, RowError, RowReader};
 use crate::domain::number::{E164, Region};
 
 pub use self::inventory::import_dids;
+pub use self::rejected::rejected_rows;
 pub use self::report::{ImportReport, Stored};
+pub use self::under_way::{ImportTurn, ImportsUnderWay, TooManyImports};
 
 /// DIDs handed to the sink at once.
 const CHUNK: usize = 5_000;
@@ -67,7 +78,7 @@ pub enum ImportFailure<E: std::error::Error + 'static> {
     Empty,
     /// The file is not text as we read it.
     #[error("the first line is not UTF-8; save the file as CSV UTF-8 and import it again")]
-    NotUtf8,
+    NotText,
     /// A row past all bounds, as a quote leaves it that is never closed.
     #[error("the row on line {line} is too long; is a quote in it never closed?")]
     RowTooLong {
@@ -84,7 +95,7 @@ pub enum ImportFailure<E: std::error::Error + 'static> {
 
 /// Reads a CSV and hands its DIDs to `sink` in chunks.
 ///
-/// `sink` stores a chunk and says what came of it. In a dry run it only looks which of the numbers
+/// `sink` stores a chunk, one at a time, and says what came of it. In a dry run it only looks which of the numbers
 /// are already there.
 pub async fn import<S, K, F, E>(
     source: S,
@@ -101,7 +112,7 @@ where
         true => Repeats::FirstCounts,
         false => Repeats::SinkNotices,
     };
-    import_with(source, settings, repeats, sink).await
+    import_with(source, Plan { settings, repeats, at_once: 1 }, None, sink).await
 }
 
 /// Who notices that a number stands in the file twice.
@@ -113,10 +124,20 @@ enum Repeats {
     FirstCounts,
 }
 
-async fn import_with<S, K, F, E>(
-    source: S,
+/// How an import goes about it.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
     settings: ImportSettings,
     repeats: Repeats,
+    /// How many chunks the sink may have at once. It begins with each at once, so one more is read
+    /// meanwhile.
+    at_once: usize,
+}
+
+async fn import_with<S, K, F, E>(
+    source: S,
+    plan: Plan,
+    place: Option<Place>,
     sink: K,
 ) -> Result<ImportReport, ImportError<E>>
 where
@@ -125,69 +146,96 @@ where
     F: Future<Output = Result<Stored, E>>,
     E: std::error::Error + 'static,
 {
-    let mut import = Import::new(settings, repeats, sink);
+    let mut import = Import::new(plan, place, sink);
     let outcome = import.run(source).await;
+    let outcome = outcome.and(import.settle().await);
+    let kept = import.rejected.finish().await;
     let report = import.report;
     match outcome {
-        Ok(()) => Ok(report.finished()),
+        Ok(()) => {
+            let mut report = report.finished();
+            report.tell_of(&kept);
+            Ok(report)
+        }
         Err(failure) => Err(ImportError { failure, report: Box::new(report) }),
     }
 }
 
-struct Import<K> {
+struct Import<K, F> {
     settings: ImportSettings,
     repeats: Repeats,
     sink: K,
+    /// How many chunks the sink may have at once.
+    at_once: usize,
+    under_way: VecDeque<UnderWay<F>>,
+    text: Text,
+    /// None once the first line has decided what ends a cell.
+    head: Option<Head>,
+    delimiter: u8,
     rows: Rows,
     /// None until the header was read.
     reader: Option<RowReader>,
     chunk: Vec<DidRow>,
     /// The numbers so far, where the import itself notices repeats.
     seen: HashSet<E164>,
+    rejected: Rejected,
     report: ImportReport,
 }
 
-impl<K> Import<K> {
-    fn new(settings: ImportSettings, repeats: Repeats, sink: K) -> Self {
+/// A chunk that the sink has.
+struct UnderWay<F> {
+    numbers: HashSet<E164>,
+    stored: Pin<Box<F>>,
+}
+
+impl<K, F, E> Import<K, F>
+where
+    K: FnMut(Vec<DidRow>) -> F,
+    F: Future<Output = Result<Stored, E>>,
+    E: std::error::Error + 'static,
+{
+    fn new(plan: Plan, place: Option<Place>, sink: K) -> Self {
+        let Plan { settings, repeats, at_once } = plan;
+        let import_id = place.as_ref().map(|place| place.import);
         Self {
             settings,
             repeats,
             sink,
-            rows: Rows::new(),
+            at_once,
+            under_way: VecDeque::new(),
+            text: Text::new(),
+            head: Some(Head::new()),
+            delimiter: b',',
+            rows: Rows::new(b',', 1),
             reader: None,
             chunk: Vec::new(),
             seen: HashSet::new(),
-            report: ImportReport::new(settings.dry_run),
+            rejected: Rejected::new(place),
+            report: ImportReport::new(settings.dry_run, import_id),
         }
     }
 
-    async fn run<F, E>(
+    async fn run(
         &mut self,
         source: impl Stream<Item = io::Result<Bytes>>,
-    ) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    ) -> Result<(), ImportFailure<E>> {
         let mut source = std::pin::pin!(source);
-        // The mark at the very beginning may come in pieces.
-        let mut beginning = BytesMut::new();
-        while beginning.len() < BYTE_ORDER_MARK.len()
-            && let Some(bytes) = source.next().await
-        {
-            beginning.extend_from_slice(&bytes.map_err(ImportFailure::Source)?);
-        }
-        self.take(&beginning).await?;
         while let Some(bytes) = source.next().await {
-            self.take(&bytes.map_err(ImportFailure::Source)?).await?;
+            let text = self.text.take(bytes.map_err(ImportFailure::Source)?);
+            self.take(&text).await?;
+        }
+        let rest = self.text.finish();
+        self.take(&rest).await?;
+        if let Some(head) = self.head.take() {
+            self.begin(head).await?;
         }
         match self.rows.finish()? {
             End::Clean => {}
             End::Row => self.take_row()?,
-            End::OpenQuote => self.report.fail(bad_row(
+            End::OpenQuote => self.reject(RowError::bad_row(
                 self.rows.row_line(),
                 "a quote is opened in this row and never closed; all after it was left out",
+                "close the quote, or write two where one is meant as a character",
             )),
         }
         if self.reader.is_none() {
@@ -196,34 +244,57 @@ impl<K> Import<K> {
         self.flush().await
     }
 
-    async fn take<F, E>(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), ImportFailure<E>> {
+        match self.head.take() {
+            None => self.take_rows(bytes).await,
+            Some(mut head) => match head.feed(bytes) {
+                true => self.begin(head).await,
+                false => {
+                    self.head = Some(head);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Begins with the rows, once the first line is known.
+    async fn begin(&mut self, head: Head) -> Result<(), ImportFailure<E>> {
+        let Decided { delimiter, rows, bytes } = head.decide();
+        self.delimiter = delimiter;
+        self.rows = rows;
+        self.take_rows(&bytes).await
+    }
+
+    async fn take_rows(&mut self, mut bytes: &[u8]) -> Result<(), ImportFailure<E>> {
         while let Fed::Row(used) = self.rows.feed(bytes)? {
             bytes = &bytes[used..];
             self.take_row()?;
             if self.chunk.len() == CHUNK {
                 self.flush().await?;
             }
+            if self.rejected.is_full() {
+                self.rejected.flush().await;
+            }
         }
         Ok(())
     }
 
-    fn take_row<E: std::error::Error + 'static>(&mut self) -> Result<(), ImportFailure<E>> {
+    fn take_row(&mut self) -> Result<(), ImportFailure<E>> {
         let line = self.rows.row_line();
         let row = self.rows.row();
         let Some(reader) = &mut self.reader else {
-            let row = row.ok_or(ImportFailure::NotUtf8)?;
-            let columns = Columns::read(row.cells())?;
+            let row = row.map_err(|_| ImportFailure::NotText)?;
+            let columns = Columns::read(row.cells(), self.settings.default_region)?;
+            self.rejected.header(row.cells(), self.delimiter);
             self.reader = Some(RowReader::new(columns, self.settings.default_region));
             return Ok(());
         };
-        let Some(row) = row else {
-            self.report.fail(bad_row(line, "the row is not UTF-8 text"));
-            return Ok(());
+        let row = match row {
+            Ok(row) => row,
+            Err(why) => {
+                self.reject(why.told(line));
+                return Ok(());
+            }
         };
         // Spreadsheets write rows of nothing but commas below the last.
         if row.cells().all(|cell| cell.trim().is_empty()) {
@@ -232,9 +303,15 @@ impl<K> Import<K> {
         match reader.read(line, row.width(), |place| row.cell(place), DidId(Uuid::now_v7())) {
             Ok(row) if self.is_repeat(row.did.number) => self.report.duplicates += 1,
             Ok(row) => self.chunk.push(row),
-            Err(error) => self.report.fail(error),
+            Err(error) => self.reject(error),
         }
         Ok(())
+    }
+
+    /// Reports the row that was read last, and keeps it.
+    fn reject(&mut self, error: RowError) {
+        self.rejected.take(&self.rows, &error);
+        self.report.fail(error);
     }
 
     fn is_repeat(&mut self, number: E164) -> bool {
@@ -245,18 +322,37 @@ impl<K> Import<K> {
         }
     }
 
-    async fn flush<F, E>(&mut self) -> Result<(), ImportFailure<E>>
-    where
-        K: FnMut(Vec<DidRow>) -> F,
-        F: Future<Output = Result<Stored, E>>,
-        E: std::error::Error + 'static,
-    {
-        if !self.chunk.is_empty() {
-            let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
-            let stored = (self.sink)(chunk).await.map_err(ImportFailure::Sink)?;
-            self.report.add(stored);
+    /// Hands the chunk to the sink, once it has room for one more.
+    async fn flush(&mut self) -> Result<(), ImportFailure<E>> {
+        if self.chunk.is_empty() {
+            return Ok(());
         }
+        let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        let numbers: HashSet<E164> = chunk.iter().map(|row| row.did.number).collect();
+        // Of two rows with one number the first counts, so it must be there before the second.
+        let meets = |other: &UnderWay<F>| !other.numbers.is_disjoint(&numbers);
+        while self.under_way.len() >= self.at_once || self.under_way.iter().any(meets) {
+            self.settle_oldest().await?;
+        }
+        let stored = Box::pin((self.sink)(chunk));
+        self.under_way.push_back(UnderWay { numbers, stored });
         Ok(())
+    }
+
+    async fn settle_oldest(&mut self) -> Result<(), ImportFailure<E>> {
+        let Some(oldest) = self.under_way.pop_front() else { return Ok(()) };
+        self.report.add(oldest.stored.await.map_err(ImportFailure::Sink)?);
+        Ok(())
+    }
+
+    /// Waits for all that the sink has. What has begun is finished, and told, however the reading
+    /// ended.
+    async fn settle(&mut self) -> Result<(), ImportFailure<E>> {
+        let mut outcome = Ok(());
+        while !self.under_way.is_empty() {
+            outcome = outcome.and(self.settle_oldest().await);
+        }
+        outcome
     }
 }
 
@@ -266,9 +362,21 @@ impl<E: std::error::Error + 'static> From<TooLong> for ImportFailure<E> {
     }
 }
 
-fn bad_row(row: u64, error: &str) -> RowError {
-    let error = error.to_owned();
-    RowError { row, number: String::new(), column: None, code: "bad_row", error }
+impl NotText {
+    fn told(self, line: u64) -> RowError {
+        match self {
+            Self::NotUtf8 => RowError::bad_row(
+                line,
+                "the row is not UTF-8 text",
+                "save the file as \"CSV UTF-8\" and import it again",
+            ),
+            Self::Nul => RowError::bad_row(
+                line,
+                "the row holds a NUL character",
+                "export the file again, or take the character out",
+            ),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What came of an import, in the words the interface promises.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
+use super::rejected::Kept;
 use crate::domain::did_csv::RowError;
 
 /// The errors a report lists; all are counted.
@@ -21,7 +24,7 @@ pub struct Stored {
 }
 
 /// What came of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportReport {
     /// The file was read to its end. Bad rows do not change that.
@@ -37,17 +40,23 @@ pub struct ImportReport {
     /// The first 1,000 of them.
     pub errors: Vec<RowError>,
     /// Nothing was stored; the counts are what an import would have come to.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Under which its rejected rows are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import_id: Option<Uuid>,
+    /// Where the rejected rows can be had, to be mended and imported again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// What people overlook.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
     #[serde(skip)]
     available: u64,
 }
 
 impl ImportReport {
-    pub(super) fn new(dry_run: bool) -> Self {
+    pub(super) fn new(dry_run: bool, import_id: Option<Uuid>) -> Self {
         Self {
             success: false,
             imported: 0,
@@ -56,6 +65,8 @@ impl ImportReport {
             failed: 0,
             errors: Vec::new(),
             dry_run,
+            import_id,
+            rejected: None,
             notice: None,
             available: 0,
         }
@@ -84,13 +95,37 @@ impl ImportReport {
         self.success = true;
         if self.available > 0 {
             let all = self.imported + self.updated;
-            self.notice = Some(format!(
+            self.notice(format!(
                 "{} of the {all} imported DIDs are 'available' and will not be picked until they \
                  are 'active'",
                 self.available
             ));
         }
         self
+    }
+
+    /// Says where the rejected rows are, or why they are not.
+    pub(super) fn tell_of(&mut self, kept: &Kept) {
+        if let (Kept::All | Kept::First(_), Some(id)) = (kept, self.import_id) {
+            self.rejected = Some(format!("/api/asterisk-dids/imports/{id}/rejected"));
+        }
+        match kept {
+            Kept::None | Kept::All => {}
+            Kept::First(rows) => self.notice(format!(
+                "the file of rejected rows is full and holds the first {rows} of {}",
+                self.failed
+            )),
+            Kept::Failed(why) => {
+                self.notice(format!("the rejected rows could not be kept: {why}"));
+            }
+        }
+    }
+
+    fn notice(&mut self, notice: String) {
+        self.notice = Some(match self.notice.take() {
+            Some(before) => format!("{before}; {notice}"),
+            None => notice,
+        });
     }
 
     /// A clause for the message of an import that ended early.

@@ -1,6 +1,6 @@
 //! Bytes into rows, as they come: CSV as RFC 4180 has it, over any number of reads.
 
-use csv_core::{ReadRecordResult, Reader};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 /// The longest row, in bytes. A quote that is never closed would else take in the whole file, and
 /// a page of a list holds a thousand rows.
@@ -8,8 +8,6 @@ const ROW_MAX: usize = 64 * 1024;
 
 /// The most cells in a row.
 const CELLS_MAX: usize = 4096;
-
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits a file into rows; holds one row at a time.
 pub(super) struct Rows {
@@ -21,10 +19,11 @@ pub(super) struct Rows {
     cut: usize,
     /// The line of the next byte.
     line: u64,
+    /// The last byte was a carriage return: a line feed after it ends no other line.
+    after_return: bool,
     /// The line on which the row began; none between rows.
     begun: Option<u64>,
     row_line: u64,
-    started: bool,
 }
 
 /// What a feed came to.
@@ -53,7 +52,16 @@ pub(super) enum End {
     OpenQuote,
 }
 
-/// One row, if it is UTF-8.
+/// Why a row is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotText {
+    /// It is of another encoding than UTF-8.
+    NotUtf8,
+    /// It holds a NUL, which no table takes.
+    Nul,
+}
+
+/// One row of text.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     text: &'a str,
@@ -61,17 +69,18 @@ pub(super) struct Row<'a> {
 }
 
 impl Rows {
-    pub(super) fn new() -> Self {
+    /// Rows whose cells end at `delimiter`; the first byte stands on `line`.
+    pub(super) fn new(delimiter: u8, line: u64) -> Self {
         Self {
-            reader: Reader::new(),
+            reader: ReaderBuilder::new().delimiter(delimiter).build(),
             cells: vec![0; 4096],
             ends: vec![0; 64],
             filled: 0,
             cut: 0,
-            line: 1,
+            line,
+            after_return: false,
             begun: None,
-            row_line: 1,
-            started: false,
+            row_line: line,
         }
     }
 
@@ -84,7 +93,7 @@ impl Rows {
                 &mut self.cells[self.filled..],
                 &mut self.ends[self.cut..],
             );
-            self.line += memchr::memchr_iter(b'\n', &input[used..used + read]).count() as u64;
+            self.count_lines(&input[used..used + read]);
             used += read;
             self.filled += wrote;
             self.cut += ended;
@@ -120,32 +129,56 @@ impl Rows {
         self.row_line
     }
 
-    /// The last row; none if it is not UTF-8 or holds a NUL, which no table takes.
-    pub(super) fn row(&self) -> Option<Row<'_>> {
-        let bytes = self.cells.get(..self.filled)?;
-        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))?;
-        Some(Row { text, ends: self.ends.get(..self.cut)? })
+    /// The last row.
+    pub(super) fn row(&self) -> Result<Row<'_>, NotText> {
+        let bytes = self.cells.get(..self.filled).unwrap_or_default();
+        if memchr::memchr(0, bytes).is_some() {
+            return Err(NotText::Nul);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| NotText::NotUtf8)?;
+        Ok(Row { text, ends: self.ends.get(..self.cut).unwrap_or_default() })
     }
 
-    /// Skips what stands between rows: line breaks, blank lines, a mark at the very beginning.
+    /// The cells of the last row, text or not.
+    pub(super) fn raw_cells(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.ends.get(..self.cut).unwrap_or_default();
+        let mut start = 0;
+        ends.iter().map(move |end| {
+            let cell = self.cells.get(start..*end).unwrap_or_default();
+            start = *end;
+            cell
+        })
+    }
+
+    /// Skips what stands between rows: line breaks and blank lines.
     fn skip_to_row(&mut self, input: &[u8]) -> usize {
         if self.begun.is_some() || input.is_empty() {
             return 0;
         }
-        let mut used = 0;
-        if !self.started && input.starts_with(BYTE_ORDER_MARK) {
-            used = BYTE_ORDER_MARK.len();
-        }
-        self.started = true;
-        while let Some(byte @ (b'\r' | b'\n')) = input.get(used) {
-            self.line += u64::from(*byte == b'\n');
-            used += 1;
-        }
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let used = input.iter().position(|byte| !is_break(byte)).unwrap_or(input.len());
+        self.count_lines(&input[..used]);
         if used < input.len() {
             self.begun = Some(self.line);
             (self.filled, self.cut) = (0, 0);
         }
         used
+    }
+
+    /// A line ends with a line feed, a carriage return, or both.
+    fn count_lines(&mut self, read: &[u8]) {
+        let Some(last) = read.last() else { return };
+        let feeds = memchr::memchr_iter(b'\n', read).count();
+        let returns = memchr::memchr_iter(b'\r', read).count();
+        let both = match feeds > 0 && (returns > 0 || self.after_return) {
+            true => {
+                let split = self.after_return && read[0] == b'\n';
+                memchr::memmem::find_iter(read, b"\r\n").count() + usize::from(split)
+            }
+            false => 0,
+        };
+        self.line += (feeds + returns - both) as u64;
+        self.after_return = *last == b'\r';
     }
 
     fn end_row(&mut self) {
@@ -191,7 +224,7 @@ mod tests {
 
     #[test]
     fn lines_are_counted_through_blank_lines_quotes_and_both_line_breaks() {
-        for newline in ["\n", "\r\n"] {
+        for newline in ["\n", "\r\n", "\r"] {
             let file = "a,b\n\n1,\"x\n\ny\"\n2,\"say \"\"hi\"\"\"\n\n\n3".replace('\n', newline);
 
             let rows = split(&[file.as_bytes()]);
@@ -204,19 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_at_the_beginning_is_no_part_of_the_header() {
-        assert_eq!(split(&[b"\xef\xbb\xbfnumber\n1"])[0].1, ["number"]);
-        assert_eq!(split(&[b"\xef\xbb\xbf", b"\"number\"\n1"])[0].1, ["number"]);
-    }
-
-    #[test]
     fn a_quote_that_is_never_closed_ends_in_an_error() {
-        let mut rows = Rows::new();
+        let mut rows = Rows::new(b',', 1);
         assert_eq!(rows.feed(b"a,\"b\nc,d\n"), Ok(Fed::More));
         assert_eq!(rows.finish(), Ok(End::OpenQuote));
         assert_eq!(rows.row_line(), 1);
 
-        let mut rows = Rows::new();
+        let mut rows = Rows::new(b',', 1);
         let endless = [b"1\n2,\"".as_slice(), &vec![b'x'; ROW_MAX + 1]].concat();
         assert_eq!(rows.feed(&endless), Ok(Fed::Row(2)));
         assert_eq!(rows.feed(&endless[2..]), Err(TooLong { line: 2 }));
@@ -226,10 +253,22 @@ mod tests {
     fn a_row_of_too_many_cells_is_refused() {
         let file = ",".repeat(CELLS_MAX + 1);
 
-        assert_eq!(Rows::new().feed(file.as_bytes()), Err(TooLong { line: 1 }));
+        assert_eq!(Rows::new(b',', 1).feed(file.as_bytes()), Err(TooLong { line: 1 }));
     }
 
     proptest! {
+        #[test]
+        fn lines_are_counted_alike_however_a_file_is_cut(file in "[a\r\n]{0,40}") {
+            let bytes: Vec<&[u8]> = file.as_bytes().chunks(1).collect();
+            let mut rows = Rows::new(b',', 1);
+            for byte in bytes {
+                rows.feed(byte).unwrap();
+            }
+
+            let lines = file.replace("\r\n", "\n").replace('\r', "\n").matches('\n').count();
+            prop_assert_eq!(rows.line, 1 + lines as u64);
+        }
+
         #[test]
         fn however_a_file_is_cut_its_rows_are_the_same(
             file in "[ab,\"\r\n é]{0,60}",
@@ -246,7 +285,7 @@ mod tests {
     }
 
     fn split(parts: &[&[u8]]) -> Vec<(u64, Vec<String>)> {
-        let mut rows = Rows::new();
+        let mut rows = Rows::new(b',', 1);
         let mut found = Vec::new();
         let mut keep = |rows: &Rows| {
             let cells = rows.row().unwrap().cells().map(str::to_owned).collect();

@@ -1,8 +1,11 @@
 //! What the corpus in `tests/fixtures/csv` cannot show: chunks, faults of source and sink, bounds.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 
 use futures_util::stream;
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
 use super::*;
 
@@ -53,6 +56,58 @@ async fn the_next_bytes_are_read_when_the_last_chunk_is_stored() {
     import(source, settings(), sink).await.unwrap();
 
     assert_eq!(*read_at_store.borrow(), [5_001, 10_001, 15_001, 20_001]);
+}
+
+#[tokio::test]
+async fn while_the_sink_is_at_work_one_chunk_more_is_read_and_no_further() {
+    let read = Cell::new(0);
+    let source = stream::iter(lines(20_000)).inspect(|_| read.set(read.get() + 1));
+    let (finish, finished) = oneshot::channel::<()>();
+    let finished = RefCell::new(Some(finished));
+    let sink = |chunk: Vec<DidRow>| {
+        let wait = finished.take();
+        async move {
+            if let Some(wait) = wait {
+                wait.await.unwrap();
+            }
+            stored(&chunk).await
+        }
+    };
+    let mut importing = pin!(import(source, settings(), sink));
+
+    let stuck = async {
+        let mut before = 0;
+        while before < read.get() || before < 10_000 {
+            before = read.get();
+            yield_now().await;
+            yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut importing => panic!("the sink is not done"),
+        () = stuck => {}
+    }
+
+    assert_eq!(read.get(), 10_001);
+    finish.send(()).unwrap();
+    assert_eq!(importing.await.unwrap().imported, 20_000);
+}
+
+#[tokio::test]
+async fn a_chunk_at_work_when_the_source_breaks_off_is_finished_and_told() {
+    let broken = lines(6_000).into_iter().chain([Err(io::Error::other("reset"))]);
+    let sink = |chunk: Vec<DidRow>| async move {
+        for _ in 0..20_000 {
+            yield_now().await;
+        }
+        stored(&chunk).await
+    };
+
+    let error = import(stream::iter(broken), settings(), sink).await.unwrap_err();
+
+    assert!(matches!(error.failure, ImportFailure::Source(_)));
+    assert_eq!(error.report.imported, 5_000);
 }
 
 #[tokio::test]

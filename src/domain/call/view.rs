@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::cause::Cause;
 use super::{Call, CallId, CallStatus, Destination};
@@ -11,7 +12,7 @@ use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
 
 /// A call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
     /// Its id.
@@ -75,7 +76,7 @@ pub struct CallView {
 }
 
 /// The DID of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallDidView {
     /// Its id.
     pub id: DidId,
@@ -86,7 +87,7 @@ pub struct CallDidView {
 }
 
 /// Why a call ended, by Q.850.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CauseView {
     /// The cause.
     pub code: u16,
@@ -95,7 +96,7 @@ pub struct CauseView {
 }
 
 /// A state a call reached, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
     /// The state.
     pub status: CallStatus,

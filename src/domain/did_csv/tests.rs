@@ -36,24 +36,62 @@ fn columns_are_found_in_any_order_and_case() {
 
 #[test]
 fn a_header_without_numbers_names_what_it_has() {
-    let error = Columns::read("phone,status".split(',')).unwrap_err();
+    let said = |names: &str| header(names).unwrap_err().to_string();
 
-    let expected = "no column is named \"number\"; the first line names \"phone\", \"status\"";
-    assert_eq!(error.to_string(), expected);
-    let twice = Columns::read("number,Number".split(',')).unwrap_err();
-    assert_eq!(twice, InvalidHeader::Twice("Number".into()));
+    assert_eq!(
+        said("name,status"),
+        "no column is named \"number\"; the first line names \"name\", \"status\""
+    );
+    assert!(said("Nubmer,status").ends_with("(is \"Nubmer\" meant to be \"number\"?)"));
+    assert_eq!(header("number,Number").unwrap_err(), InvalidHeader::Twice("Number".into()));
+}
+
+#[test]
+fn a_first_line_that_is_a_row_is_not_taken_for_a_header() {
+    for line in ["+14045556789", "4045556789,active", "Main,(404) 555-6789", "'+14045556789"] {
+        let error = header(line).unwrap_err();
+
+        assert!(matches!(error, InvalidHeader::IsRow(_)), "{line}: {error}");
+        assert!(error.to_string().contains("`number` above the numbers"), "{error}");
+    }
+}
+
+#[test]
+fn a_column_may_have_the_name_that_another_program_gives_it() {
+    for names in ["Phone Number", "DID", "tn", "E.164", "Caller ID", "Telephone No.", "MSISDN"] {
+        assert_eq!(header(names).unwrap().number, 0, "{names}");
+    }
+    let columns = header("NPA,phone,SIP Trunk,max calls,Comment,State,Carrier").unwrap();
+
+    assert_eq!((columns.area_code, columns.number, columns.trunk), (Some(0), 1, Some(2)));
+    assert_eq!((columns.max_usage, columns.status), (Some(3), None));
+    let noted: Vec<_> = columns.noted.iter().map(|(at, name)| (*at, name.as_str())).collect();
+    assert_eq!(noted, [(4, "notes"), (5, "State"), (6, "Carrier")]);
+}
+
+#[test]
+fn our_own_name_goes_before_all_others_and_two_others_are_no_name() {
+    let both = header("phone,number,note,notes,note").unwrap();
+
+    assert_eq!(both.number, 1);
+    let noted: Vec<_> = both.noted.iter().map(|(at, name)| (*at, name.as_str())).collect();
+    assert_eq!(noted, [(3, "notes"), (0, "phone"), (2, "note"), (4, "note 2")]);
+    assert_eq!(
+        header("phone,DID").unwrap_err().to_string(),
+        "the columns \"phone\" and \"DID\" may both be the number: name the right one \"number\""
+    );
 }
 
 #[test]
 fn every_bad_cell_is_named() {
     let row = |cells: &str| {
         let error = read(&format!("{HEADER},campaign,metadata"), cells).unwrap_err();
-        (error.column.unwrap_or(""), error.code, error.error)
+        (error.column.unwrap_or_default(), error.code, error.error)
     };
 
     assert_eq!(
         row("404555"),
-        ("number", "invalid_phone_number", "Invalid phone number: 404555".into())
+        ("number".into(), "invalid_phone_number".into(), "Invalid phone number: 404555".to_owned())
     );
     assert_eq!(row("4045556789,ab").1, "invalid_area_code");
     assert_eq!(row("4045556789,,a@b").1, "invalid_trunk");
@@ -63,7 +101,7 @@ fn every_bad_cell_is_named() {
     assert_eq!(row("4045556789,,,,,,,,,[]").1, "invalid_metadata");
     assert_eq!(
         row("4045556789,,,,,,,,,,,x"),
-        ("", "bad_row", "the row has 12 cells, the header 10".into())
+        ("".into(), "bad_row".into(), "the row has 12 cells, the header 10".to_owned())
     );
 }
 
@@ -74,17 +112,74 @@ fn what_a_spreadsheet_damaged_is_healed_or_explained() {
     assert_eq!(number("14045556789.0"), Ok("+14045556789".into()));
     assert_eq!(number("'+14045556789"), Ok("+14045556789".into()));
     assert_eq!(number("442071838750"), Ok("+442071838750".into()));
+    assert_eq!(number("=\"4045556789\""), Ok("+14045556789".into()));
+    assert_eq!(number("\u{200b}4045556789\u{2009}\u{a0}"), Ok("+14045556789".into()));
+    assert_eq!(number("\u{ff14}\u{ff10}\u{ff14}5556789"), Ok("+14045556789".into()));
     assert_eq!(
         number("4.04556E+09").unwrap_err().error,
-        "Invalid phone number: 4.04556E+09 \
-         (a spreadsheet has rounded it: format the column as text and export again)"
+        "Invalid phone number: 4.04556E+09 (a spreadsheet has rounded it, and its last digits are lost)"
     );
     assert_eq!(number(" ").unwrap_err().error, "Invalid phone number: (empty)");
 }
 
 #[test]
+fn what_would_be_right_is_suggested() {
+    let suggested = |header: &str, row: &str| read(header, row).unwrap_err().suggestion;
+    for (header, row, suggestion) in [
+        ("number", "(11) 91234-5678", Some("write +5511912345678 or pass defaultRegion=BR")),
+        (
+            "number",
+            "020 7946 0018",
+            Some(
+                "write it as +442079460018 in GB, as +912079460018 in IN, as +3902079460018 in IT, \
+                 or pass defaultRegion",
+            ),
+        ),
+        ("number", "555-6789", Some("write the area code before it")),
+        ("number", "4045556789 x12", Some("a caller ID has no extension: write +14045556789")),
+        (
+            "number",
+            "4.04556E+09",
+            Some("format the column as text in the spreadsheet and export it again"),
+        ),
+        ("number", "404555", None),
+        ("number,status", "4045556789,Enabled", Some("did you mean active?")),
+        ("number,status", "4045556789,avialable", Some("did you mean available?")),
+        ("number,status", "4045556789,blue", None),
+        ("number;maxUsage", "4045556789;1,000", Some("write the digits alone: 1000")),
+        ("number,maxUsage", "4045556789,Unlimited", Some("leave the cell empty for no limit")),
+        ("number", "0049 30 901820", Some("write +4930901820")),
+        ("number,areaCode", "4045556789,4o4", None),
+        ("number,areaCode", "4045556789,a404", Some("write the digits alone: 404")),
+        (
+            "number,trunk",
+            "4045556789,PJSIP/carrier",
+            Some("write the endpoint's name alone: carrier"),
+        ),
+        ("number,campaign", "4045556789,my campaign", Some("did you mean my_campaign?")),
+    ] {
+        let delimiter = if header.contains(';') { ';' } else { ',' };
+        let cells: Vec<&str> = row.split(delimiter).collect();
+        let columns = Columns::read(header.split(delimiter), Region::US).unwrap();
+        let cell = |place: usize| cells.get(place).copied().unwrap_or("");
+        let read =
+            RowReader::new(columns, Region::US).read(2, cells.len(), cell, DidId(Uuid::nil()));
+        assert_eq!(read.unwrap_err().suggestion.as_deref(), suggestion, "{row}");
+    }
+    assert!(suggested("number,metadata", "4045556789,[]").is_some());
+}
+
+#[test]
+fn metadata_has_the_same_bound_as_elsewhere() {
+    let row = |notes: usize| read("number,notes", &format!("4045556789,{}", "x".repeat(notes)));
+
+    assert!(row(METADATA_LENGTH_MAX - 12).is_ok());
+    assert_eq!(row(METADATA_LENGTH_MAX - 11).unwrap_err().code, "metadata_too_long");
+}
+
+#[test]
 fn a_trunk_is_not_carried_over_to_the_next_row() {
-    let columns = Columns::read("number,trunk,campaign".split(',')).unwrap();
+    let columns = header("number,trunk,campaign").unwrap();
     let mut reader = RowReader::new(columns, Region::US);
     let mut read = |row: &'static str| {
         let cells: Vec<&str> = row.split(',').collect();
@@ -129,6 +224,10 @@ fn read_row<'a>(
     width: usize,
     cell: impl Fn(usize) -> &'a str,
 ) -> Result<DidRow, RowError> {
-    let columns = Columns::read(header.split(',')).unwrap();
+    let columns = Columns::read(header.split(','), Region::US).unwrap();
     RowReader::new(columns, Region::US).read(2, width, cell, DidId(Uuid::nil()))
+}
+
+fn header(names: &str) -> Result<Columns, InvalidHeader> {
+    Columns::read(names.split(','), Region::US)
 }

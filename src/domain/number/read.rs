@@ -222,6 +222,31 @@ mod tests {
         assert_eq!(code("+6565218000"), None);
     }
 
+    #[test]
+    fn an_area_code_is_where_a_number_is_at_home_and_mobiles_mostly_have_none() {
+        let code = |region: &str, text: &str| {
+            let number = E164::read(text, region.parse().unwrap()).unwrap();
+            number.area_code().map(|code| code.to_string())
+        };
+        for (region, text, expected) in [
+            ("GB", "020 7946 0018", Some("20")),
+            ("GB", "0131 496 0018", Some("131")),
+            ("GB", "07700 900123", None),
+            ("DE", "030 901820", Some("30")),
+            ("DE", "0151 23456789", None),
+            ("FR", "01 42 68 53 00", Some("1")),
+            ("FR", "06 12 34 56 78", None),
+            ("AU", "(02) 9374 4000", Some("2")),
+            ("AU", "0412 345 678", None),
+            ("IN", "011 2345 6789", Some("11")),
+            ("IN", "098765 43210", None),
+            ("BR", "(11) 3071-0000", Some("11")),
+            ("BR", "(11) 91234-5678", Some("11")),
+        ] {
+            assert_eq!(code(region, text).as_deref(), expected, "{region} {text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,24}") {

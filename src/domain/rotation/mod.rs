@@ -2,7 +2,8 @@
 //!
 //! [`RotationIndex`] mirrors the store. A pick counts at once, as *pending*, so that two calls at the
 //! same moment get two DIDs; the store then counts it for good ([`RotationIndex::settle`]) or does
-//! not ([`RotationIndex::give_back`]). Order and limit go by counted + pending.
+//! not ([`RotationIndex::give_back`]). The limit goes by counted + pending; the order by the level,
+//! which is that and the head start with which the DID joined its campaign.
 //!
 //! ```text
 //! RotationIndex ── Pool (one per tenant) ── slots, and the orders over them:
@@ -10,16 +11,22 @@
 //! ```
 
 mod late;
+mod mirror;
 mod order;
 mod pool;
 mod run;
+mod search;
+mod slot;
 
 use hashbrown::HashMap;
 
-use self::pool::{NO_LIMIT, NameKey, OrderKey, Place, Pool, Slot, Way};
+use self::pool::{Place, Pool};
+use self::slot::{NameKey, OrderKey, Slot};
 use super::did::{DidId, DidState, DidStatus, TrunkName};
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
+
+pub use self::search::{Digits, Found, Rank, Search, TooManyDigits, Wanted};
 
 /// What a pick asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +87,7 @@ pub enum NotPickable {
     },
 }
 
-/// How many DIDs a tenant has in the index.
+/// How many DIDs a tenant, or one of its campaigns, has in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Those in rotation, spent ones included.
@@ -112,16 +119,8 @@ impl RotationIndex {
     ///
     /// Uses still pending stay pending.
     pub fn upsert(&mut self, state: &DidState) {
-        let slot = Slot {
-            id: state.id,
-            number: state.number,
-            area_code: state.area_code,
-            campaign: state.campaign.as_ref().map(|campaign| self.campaigns.key_of(campaign)),
-            counted: state.usage_count,
-            pending: 0,
-            max_usage: state.max_usage.unwrap_or(NO_LIMIT),
-            way: Way::new(self.trunks.key_of(&state.trunk), Some(state.status)),
-        };
+        let campaign = state.campaign.as_ref().map(|campaign| self.campaigns.key_of(campaign));
+        let slot = Slot::new(state, campaign, self.trunks.key_of(&state.trunk));
         if let Some(pool) = self.pools.get_mut(&state.tenant) {
             pool.upsert(slot);
         } else {
@@ -167,7 +166,7 @@ impl RotationIndex {
     pub fn settle(&mut self, pick: &Pick, usage_count: u32) {
         if let Some(pool) = self.pools.get_mut(&pick.tenant) {
             pool.change(pick.did, |slot| {
-                slot.pending = slot.pending.saturating_sub(1);
+                slot.end_use();
                 slot.counted = slot.counted.max(usage_count);
             });
         }
@@ -176,7 +175,7 @@ impl RotationIndex {
     /// The store did not count the use: the DID is where it was before the pick.
     pub fn give_back(&mut self, pick: &Pick) {
         if let Some(pool) = self.pools.get_mut(&pick.tenant) {
-            pool.change(pick.did, |slot| slot.pending = slot.pending.saturating_sub(1));
+            pool.change(pick.did, Slot::end_use);
         }
     }
 
@@ -207,6 +206,21 @@ impl RotationIndex {
     pub fn summary(&self, tenant: &TenantId) -> Summary {
         self.pools.get(tenant).map(Pool::summary).unwrap_or_default()
     }
+
+    /// What one of its campaigns has.
+    pub fn campaign_summary(&self, tenant: &TenantId, campaign: &CampaignId) -> Summary {
+        let pool = self.pools.get(tenant).zip(self.campaigns.find(campaign));
+        pool.map(|(pool, campaign)| pool.summary_of(campaign)).unwrap_or_default()
+    }
+
+    /// Where the next DID of a campaign stands in its order: uses, pending ones included, and head
+    /// start. None if no DID of it can be picked. A newcomer starts level with it.
+    pub fn lowest_level(&mut self, tenant: &TenantId, campaign: &CampaignId) -> Option<u32> {
+        let campaign = Some(self.campaigns.find(campaign)?);
+        let pool = self.pools.get_mut(tenant)?;
+        let place = pool.front(OrderKey { campaign, area_code: None })?;
+        Some(pool.slot(place).level())
+    }
 }
 
 fn choose(
@@ -233,7 +247,7 @@ fn pick_of(slot: &Slot, trunks: &Names<TrunkName>, tenant: &TenantId, reason: Re
     Pick {
         tenant: tenant.clone(),
         did: slot.id,
-        number: slot.number,
+        number: slot.number(),
         trunk: trunks.name_of(slot.way.trunk()).clone(),
         reason,
     }

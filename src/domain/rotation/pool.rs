@@ -6,14 +6,13 @@
 
 use std::hash::BuildHasher;
 use std::hint::black_box;
-use std::num::NonZeroU32;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::order::Order;
+use super::slot::{NameKey, OrderKey, Slot};
 use super::{NotPickable, Summary};
 use crate::domain::did::{DidId, DidStatus};
-use crate::domain::number::{AreaCode, E164};
 
 /// Where a slot is in its pool's table. Ids would do too, at four times the size.
 pub(super) type Place = u32;
@@ -22,44 +21,8 @@ pub(super) type Place = u32;
 /// and ten thousand small tenants would pay more for the orders than for their DIDs.
 const SMALL: usize = 128;
 
-/// A limit that no count reaches.
-pub(super) const NO_LIMIT: u32 = u32::MAX;
-
 /// Deleted slots a pool may carry however small it is.
 const DEAD_MAX: usize = 64;
-
-/// A name of the index's tables, held as its position + 1 so that `Option` costs nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct NameKey(NonZeroU32);
-
-/// What an order holds: the pickable DIDs that match every part named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct OrderKey {
-    pub(super) campaign: Option<NameKey>,
-    pub(super) area_code: Option<AreaCode>,
-}
-
-/// What picking needs to know of a DID.
-#[derive(Debug, Clone)]
-pub(super) struct Slot {
-    pub(super) id: DidId,
-    pub(super) number: E164,
-    pub(super) area_code: Option<AreaCode>,
-    pub(super) campaign: Option<NameKey>,
-    /// Uses the store has counted.
-    pub(super) counted: u32,
-    /// Picks whose fate in the store is not known yet.
-    pub(super) pending: u32,
-    /// [`NO_LIMIT`] where there is none.
-    pub(super) max_usage: u32,
-    /// The trunk and the status, which is none once the DID is deleted: the slot stays until the
-    /// table is rebuilt.
-    pub(super) way: Way,
-}
-
-/// A trunk's name and a status in four bytes, which brings a slot to 48.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Way(u32);
 
 /// One tenant's DIDs.
 #[derive(Debug, Default)]
@@ -71,6 +34,10 @@ pub(super) struct Pool {
     /// Every order but `all`; none of them empty of entries. Only in a pool that is not small.
     filtered: HashMap<OrderKey, Order>,
     summary: Summary,
+    /// The same for each campaign. Only in a pool that is not small.
+    by_campaign: HashMap<NameKey, Summary>,
+    /// How often the slots have been given new places.
+    pub(super) rebuilds: u32,
 }
 
 /// The slots as one order sees them.
@@ -78,87 +45,6 @@ pub(super) struct Pool {
 pub(super) struct View<'a> {
     slots: &'a [Slot],
     key: OrderKey,
-}
-
-impl NameKey {
-    pub(super) fn new(place: usize) -> Self {
-        let place = u32::try_from(place).expect("names fit in memory, so their count fits");
-        Self(NonZeroU32::MIN.saturating_add(place))
-    }
-
-    pub(super) fn place(self) -> usize {
-        self.0.get() as usize - 1
-    }
-}
-
-impl Way {
-    const STATUSES: [Option<DidStatus>; 5] = [
-        None,
-        Some(DidStatus::Active),
-        Some(DidStatus::Available),
-        Some(DidStatus::Inactive),
-        Some(DidStatus::Suspended),
-    ];
-
-    pub(super) fn new(trunk: NameKey, status: Option<DidStatus>) -> Self {
-        let status = Self::STATUSES.iter().position(|other| *other == status);
-        let status = status.expect("every status is in the table") as u32;
-        assert!(trunk.0.get() < 1 << 29, "half a billion names of trunks do not fit in memory");
-        Self(trunk.0.get() << 3 | status)
-    }
-
-    pub(super) fn trunk(self) -> NameKey {
-        NameKey(NonZeroU32::new(self.0 >> 3).expect("made of a key, which is not zero"))
-    }
-
-    pub(super) fn status(self) -> Option<DidStatus> {
-        Self::STATUSES[(self.0 & 7) as usize]
-    }
-
-    fn is_active(self) -> bool {
-        self.0 & 7 == 1
-    }
-
-    fn deleted(self) -> Self {
-        Self(self.0 & !7)
-    }
-}
-
-impl OrderKey {
-    const ALL: Self = Self { campaign: None, area_code: None };
-
-    /// The orders besides [`OrderKey::ALL`] that a slot belongs to.
-    fn filters_of(slot: &Slot) -> impl Iterator<Item = Self> + use<> {
-        let (campaign, area_code) = (slot.campaign, slot.area_code);
-        let by_area = area_code.map(|_| Self { campaign: None, area_code });
-        let by_campaign = campaign.map(|_| Self { campaign, area_code: None });
-        let by_both = by_area.and(by_campaign).map(|_| Self { campaign, area_code });
-        [by_area, by_campaign, by_both].into_iter().flatten()
-    }
-
-    fn covers(self, slot: &Slot) -> bool {
-        (self.campaign.is_none() || self.campaign == slot.campaign)
-            && (self.area_code.is_none() || self.area_code == slot.area_code)
-    }
-}
-
-impl Slot {
-    /// What order and limit go by.
-    pub(super) fn usage(&self) -> u32 {
-        self.counted.saturating_add(self.pending)
-    }
-
-    fn is_active(&self) -> bool {
-        self.way.is_active()
-    }
-
-    fn is_spent(&self) -> bool {
-        self.max_usage != NO_LIMIT && self.usage() >= self.max_usage
-    }
-
-    fn is_pickable(&self) -> bool {
-        self.is_active() && !self.is_spent()
-    }
 }
 
 impl View<'_> {
@@ -170,13 +56,13 @@ impl View<'_> {
     /// but speed depends on it.
     pub(super) fn fetch(self, place: Place) {
         let slot = &self.slots[place as usize];
-        black_box((slot.id.0.as_bytes()[0], slot.way.0));
+        black_box((slot.id.0.as_bytes()[0], slot.way));
     }
 
-    /// How often the DID was used; none if this order must not give it out.
+    /// Where the DID stands in the order; none if this order must not give it out.
     pub(super) fn level(self, place: Place) -> Option<u32> {
         let slot = &self.slots[place as usize];
-        (slot.is_pickable() && self.key.covers(slot)).then(|| slot.usage())
+        (slot.is_pickable() && self.key.covers(slot)).then(|| slot.level())
     }
 }
 
@@ -184,7 +70,7 @@ impl Pool {
     pub(super) fn upsert(&mut self, new: Slot) {
         let Some(place) = self.find(new.id) else { return self.insert(new) };
         let before = self.slots[place as usize].clone();
-        self.change_at(place, |slot| *slot = Slot { pending: slot.pending, ..new });
+        self.change_at(place, |slot| *slot = new.pending_as(slot));
         let slot = &self.slots[place as usize];
         if (before.campaign, before.area_code) != (slot.campaign, slot.area_code) {
             self.leave(place, &before);
@@ -215,6 +101,16 @@ impl Pool {
         self.summary
     }
 
+    pub(super) fn summary_of(&self, campaign: NameKey) -> Summary {
+        if !self.is_small() {
+            return self.by_campaign.get(&campaign).copied().unwrap_or_default();
+        }
+        let mut summary = Summary::default();
+        let own = self.slots.iter().filter(|slot| slot.campaign == Some(campaign));
+        own.for_each(|slot| step(&mut summary, slot, Tally::In));
+        summary
+    }
+
     /// The entries of all its orders.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
@@ -223,6 +119,25 @@ impl Pool {
 
     pub(super) fn slot(&self, place: Place) -> &Slot {
         &self.slots[place as usize]
+    }
+
+    pub(super) fn is_pickable(&self, id: DidId) -> bool {
+        self.find(id).is_some_and(|place| self.slot(place).is_pickable())
+    }
+
+    pub(super) fn has(&self, id: DidId) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// All slots, those of deleted DIDs included.
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(super) fn held(&self, place: usize, most: usize) -> Option<Vec<DidId>> {
+        let slots = self.slots.get(place..).filter(|slots| !slots.is_empty())?;
+        let living = slots.iter().take(most).filter(|slot| slot.way.status().is_some());
+        Some(living.map(|slot| slot.id).collect())
     }
 
     /// The DID that comes first in an order.
@@ -267,7 +182,7 @@ impl Pool {
             Some(status) => return Err(NotPickable::NotActive(status)),
         }
         if slot.is_spent() {
-            return Err(NotPickable::Spent { max: slot.max_usage });
+            return Err(NotPickable::Spent { max: slot.max_usage() });
         }
         self.count(place);
         Ok(self.slot(place))
@@ -298,6 +213,9 @@ impl Pool {
         by_id.insert_unique(hash, place, |other| hasher.hash_one(slots[*other as usize].id));
         if self.slots.len() == SMALL + 1 {
             (0..place).for_each(|earlier| self.enter(earlier));
+            for each in 0..self.slots.len() {
+                self.tally_campaign(&self.slots[each].clone(), Tally::In);
+            }
         }
         self.tell(place, Order::join);
     }
@@ -309,9 +227,11 @@ impl Pool {
     /// A use more: the DID moves back in every order, which each will notice by itself.
     fn count(&mut self, place: Place) {
         let slot = &mut self.slots[place as usize];
-        slot.pending = slot.pending.saturating_add(1);
+        slot.begin_use();
         if slot.is_spent() {
             self.summary.spent += 1;
+            let of_campaign = slot.campaign.and_then(|key| self.by_campaign.get_mut(&key));
+            of_campaign.into_iter().for_each(|summary| summary.spent += 1);
         }
     }
 
@@ -320,9 +240,12 @@ impl Pool {
         let before = slot.clone();
         change(slot);
         let after = slot.clone();
-        self.tally(&before, Tally::Out);
-        self.tally(&after, Tally::In);
-        let earlier = !before.is_pickable() || after.usage() < before.usage();
+        let tallied = |slot: &Slot| (slot.way, slot.campaign, slot.is_spent());
+        if tallied(&before) != tallied(&after) {
+            self.tally(&before, Tally::Out);
+            self.tally(&after, Tally::In);
+        }
+        let earlier = !before.is_pickable() || after.level() < before.level();
         if earlier {
             self.enter(place);
         }
@@ -358,13 +281,19 @@ impl Pool {
     }
 
     fn tally(&mut self, slot: &Slot, way: Tally) {
-        let step = |count: &mut usize, holds: bool| match way {
-            Tally::In => *count += usize::from(holds),
-            Tally::Out => *count -= usize::from(holds),
-        };
-        step(&mut self.summary.total, slot.way.status().is_some());
-        step(&mut self.summary.active, slot.is_active());
-        step(&mut self.summary.spent, slot.is_active() && slot.is_spent());
+        step(&mut self.summary, slot, way);
+        if !self.is_small() {
+            self.tally_campaign(slot, way);
+        }
+    }
+
+    fn tally_campaign(&mut self, slot: &Slot, way: Tally) {
+        let Some(campaign) = slot.campaign.filter(|_| slot.way.status().is_some()) else { return };
+        let summary = self.by_campaign.entry(campaign).or_default();
+        step(summary, slot, way);
+        if *summary == Summary::default() {
+            self.by_campaign.remove(&campaign);
+        }
     }
 
     /// Reclaims deleted slots by starting over with the living, in the order of ids.
@@ -372,7 +301,7 @@ impl Pool {
         let mut living = std::mem::take(&mut self.slots);
         living.retain(|slot| slot.way.status().is_some());
         living.sort_unstable_by_key(|slot| slot.id);
-        *self = Self::default();
+        *self = Self { rebuilds: self.rebuilds.wrapping_add(1), ..Self::default() };
         for slot in living {
             self.insert(slot);
         }
@@ -383,4 +312,14 @@ impl Pool {
 enum Tally {
     In,
     Out,
+}
+
+fn step(summary: &mut Summary, slot: &Slot, way: Tally) {
+    let step = |count: &mut usize, holds: bool| match way {
+        Tally::In => *count += usize::from(holds),
+        Tally::Out => *count -= usize::from(holds),
+    };
+    step(&mut summary.total, slot.way.status().is_some());
+    step(&mut summary.active, slot.is_active());
+    step(&mut summary.spent, slot.is_active() && slot.is_spent());
 }

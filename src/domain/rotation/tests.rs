@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod head_start;
+
 #[test]
 fn the_least_used_comes_first_then_the_lowest_id() {
     let mut index = index(&[did(2), did(1), did(3)]);
@@ -51,6 +53,24 @@ fn a_change_is_in_force_with_the_next_pick() {
     index.upsert(&DidState { max_usage: Some(2), ..did(1) });
     index.remove(&tenant(), id(2));
     assert_eq!(shown(&mut index, &all(), 1), [0; 0]);
+}
+
+#[test]
+fn a_refused_pick_teaches_the_count_and_says_whether_that_explains_it() {
+    let limited = DidState { max_usage: Some(5), ..did(1) };
+    let mut index = index(&[limited.clone(), did(2)]);
+    let (one, other) = (index.pick(&all()).unwrap(), index.pick(&all()).unwrap());
+    assert_eq!((one.did, other.did), (id(1), id(2)));
+
+    assert!(!index.refuse(&one, Some(5)), "it is at its limit");
+    assert!(index.refuse(&other, Some(3)), "it has no limit");
+    assert_eq!(shown(&mut index, &all(), 2), [2, 2]);
+
+    index.upsert(&DidState { usage_count: 4, status: DidStatus::Suspended, ..limited });
+    assert!(!index.refuse(&one, Some(2)), "it has been suspended since");
+    index.upsert(&DidState { usage_count: 0, ..did(2) });
+    index.remove(&tenant(), id(2));
+    assert!(!index.refuse(&other, None), "it is gone");
 }
 
 #[test]
@@ -165,7 +185,9 @@ impl Model {
                     && (want.campaign.is_none() || did.campaign == want.campaign)
                     && (area_code.is_none() || did.area_code == area_code)
             });
-            pickable.map(|(did, pending)| (did.usage_count + pending, did.id)).min()
+            pickable
+                .map(|(did, pending)| (did.usage_count + pending + did.head_start, did.id))
+                .min()
         };
         match want.area_code {
             None => of(None).map(|(_, id)| (id, Reason::LeastUsed)),
@@ -176,12 +198,21 @@ impl Model {
         }
     }
 
-    fn summary(&self) -> Summary {
-        let active = self.dids.values().filter(|(did, _)| did.status == DidStatus::Active);
+    fn lowest_level(&self, campaign: CampaignId) -> Option<u32> {
+        let (id, _) = self.front(&Want { campaign: Some(campaign), ..all() })?;
+        let (did, pending) = &self.dids[&id];
+        Some(did.usage_count + pending + did.head_start)
+    }
+
+    /// Of one campaign, or of all DIDs.
+    fn summary(&self, campaign: Option<CampaignId>) -> Summary {
+        let own = self.dids.values();
+        let own = own.filter(|(did, _)| campaign.is_none() || did.campaign == campaign);
+        let active = own.clone().filter(|(did, _)| did.status == DidStatus::Active);
         let spent = active.clone().filter(|(did, pending)| {
             did.max_usage.is_some_and(|max| did.usage_count + pending >= max)
         });
-        Summary { active: active.count(), spent: spent.count(), total: self.dids.len() }
+        Summary { active: active.count(), spent: spent.count(), total: own.count() }
     }
 }
 
@@ -195,13 +226,16 @@ fn play(dids: u8, steps: Vec<Step>) -> Result<(), TestCaseError> {
         open.push(pick);
     };
     for n in 1..=dids {
-        let state = DidState { area_code: Some(area(u32::from(n % 3) + 200)), ..did(n) };
+        let area_code = Some(area(u32::from(n % 3) + 200));
+        let state = DidState { area_code, campaign: (n % 2 == 0).then(|| campaign(0)), ..did(n) };
         index.upsert(&state);
         model.dids.insert(state.id, (state, 0));
     }
     for step in steps {
+        let mut joined = None;
         match step {
             Step::Upsert(state) => {
+                joined = state.campaign.clone();
                 index.upsert(&state);
                 let pending = model.dids.get(&state.id).map_or(0, |(_, pending)| *pending);
                 model.dids.insert(state.id, (state, pending));
@@ -247,7 +281,12 @@ fn play(dids: u8, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
         }
-        prop_assert_eq!(index.summary(&tenant()), model.summary());
+        prop_assert_eq!(index.summary(&tenant()), model.summary(None));
+        if let Some(own) = joined {
+            let summary = index.campaign_summary(&tenant(), &own);
+            prop_assert_eq!(summary, model.summary(Some(own.clone())));
+            prop_assert_eq!(index.lowest_level(&tenant(), &own), model.lowest_level(own));
+        }
     }
     Ok(())
 }
@@ -261,15 +300,18 @@ fn steps(dids: u8, count: usize) -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![4 => Just(DidStatus::Active), 1 => Just(DidStatus::Inactive)],
         0..6_u32,
         proptest::option::of(0..12_u32),
+        prop_oneof![2 => Just(0), 1 => 0..9_u32],
     );
-    let upsert = upsert.prop_map(|(n, code, pool, status, usage_count, max_usage)| DidState {
-        area_code: code.map(area),
-        campaign: pool.map(campaign),
-        status,
-        usage_count,
-        max_usage,
-        ..did(n)
-    });
+    let upsert =
+        upsert.prop_map(|(n, code, pool, status, usage_count, max_usage, head_start)| DidState {
+            area_code: code.map(area),
+            campaign: pool.map(campaign),
+            status,
+            usage_count,
+            max_usage,
+            head_start,
+            ..did(n)
+        });
     let want = (proptest::option::of(0..2_u8), proptest::option::of(200..204_u32));
     let want = want.prop_map(|(pool, code)| Want {
         campaign: pool.map(campaign),
@@ -330,6 +372,7 @@ fn did(n: u8) -> DidState {
         usage_count: 0,
         max_usage: None,
         campaign: None,
+        head_start: 0,
     }
 }
 

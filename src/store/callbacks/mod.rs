@@ -5,7 +5,6 @@
 mod delivery;
 pub(in crate::store) mod outbox;
 mod replay;
-mod secrets;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
 
+use super::import_told::{Importer, read_from_postgres, read_from_sqlite};
 use super::row::{Shared, texts_of};
 use super::{During, Store, StoreError, stored_time};
-use crate::domain::did::{DidState, TrunkName};
+use crate::domain::did::{DidId, DidState, DidStatus, NewDid, TrunkName};
 use crate::domain::did_csv::{DidRow, Given};
+use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
+use crate::store::audit_log::{tell_postgres, tell_sqlite};
 use crate::store::error::is_contention;
 use crate::store::{Database, id_text, time_text};
 
@@ -44,26 +48,39 @@ pub struct Imported {
 const ATTEMPTS_MAX: u32 = 5;
 
 const POSTGRES: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
-     max_usage, campaign_id, metadata, created_at, updated_at) \
+     max_usage, campaign_id, metadata, created_at, updated_at, head_start) \
      select n.id, $1, n.number, n.area_code, n.trunk, n.status, n.max_usage, n.campaign_id, \
-     n.metadata::jsonb, $10, $10 \
+     n.metadata::jsonb, $10, $10, \
+     case when n.status = 'active' \
+         then coalesce(($11::jsonb ->> n.campaign_id)::bigint, 0) else 0 end \
      from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
      $8::text[], $9::text[]) \
      as n (id, number, area_code, trunk, status, max_usage, campaign_id, metadata) where true";
 const SQLITE: &str = "insert into asterisk_dids (id, tenant_id, number, area_code, trunk, status, \
-     max_usage, campaign_id, metadata, created_at, updated_at) \
+     max_usage, campaign_id, metadata, created_at, updated_at, head_start) \
      select unhex(value ->> 0), $1, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-     value ->> 5, value ->> 6, value ->> 7, $3, $3 from json_each($2) where true";
+     value ->> 5, value ->> 6, value ->> 7, $3, $3, \
+     case when value ->> 4 = 'active' \
+         then coalesce($4 ->> ('$.\"' || (value ->> 6) || '\"'), 0) else 0 end \
+     from json_each($2) where true";
 
+/// A row that is new is as it was sent, so its id says all.
+const RETURNING_ID: &str = "returning id";
 /// Columns by place, as [`texts_of`] reads them.
 const RETURNING: &str = "returning id, tenant_id, number, area_code, trunk, status, usage_count, \
-     max_usage, campaign_id";
+     max_usage, campaign_id, head_start";
 
-/// The key of a row of `json_each`, and its value as JSON.
+/// The level at which a DID joins the campaign that `{campaign}` stands for.
+const LEVEL_ON_POSTGRES: &str = "coalesce(($11::jsonb ->> {campaign})::bigint, 0)";
+const LEVEL_ON_SQLITE: &str = "coalesce($4 ->> ('$.\"' || {campaign} || '\"'), 0)";
+
+/// The key of a row of `json_each`, and its value as the JSON has it: SQLite's own reading of a
+/// number has 15 digits.
 macro_rules! key_and_json {
     () => {
         "key, case type when 'object' then value when 'array' then value when 'true' then 'true' \
-         when 'false' then 'false' when 'null' then 'null' else json_quote(value) end as value"
+         when 'false' then 'false' when 'null' then 'null' when 'text' then json_quote(value) \
+         else coalesce(json -> fullkey, json_quote(value)) end as value"
     };
 }
 
@@ -86,15 +103,19 @@ const MERGED_BY_SQLITE: &str = concat!(
 type Parts = BTreeMap<Option<Given>, Vec<DidRow>>;
 
 impl Store {
-    /// Stores a chunk of an import: all of it or, on an error, nothing.
+    /// Stores a chunk of an import and what the audit log says of it: all of it or, on an error,
+    /// nothing.
     ///
     /// Some thousand rows a chunk are as fast as more. Of two rows with the same number the first
-    /// counts.
+    /// counts. A DID that comes into a campaign's rotation by it starts at the level that `levels`
+    /// has for that campaign, or by its own count.
     pub async fn import_dids(
         &self,
         tenant: &TenantId,
         rows: Vec<DidRow>,
         on_duplicate: OnDuplicate,
+        levels: &BTreeMap<CampaignId, u32>,
+        importer: &Importer,
         now: DateTime<Utc>,
     ) -> Result<Imported, StoreError> {
         let all = rows.len() as u64;
@@ -103,7 +124,7 @@ impl Store {
         let mut attempts = 0;
         let mut imported = loop {
             attempts += 1;
-            match self.import_parts(tenant, &parts, now).await {
+            match self.import_parts(tenant, &parts, levels, importer, now).await {
                 Err(error) if is_contention(&error) && attempts < ATTEMPTS_MAX => {}
                 done => break done.during("import DIDs")?,
             }
@@ -116,19 +137,33 @@ impl Store {
         &self,
         tenant: &TenantId,
         parts: &Parts,
+        levels: &BTreeMap<CampaignId, u32>,
+        importer: &Importer,
         now: DateTime<Utc>,
     ) -> Result<Imported, sqlx::Error> {
         let mut imported = Imported::default();
         let mut shared = Shared::default();
+        let levels_told = json!(levels).to_string();
+        let numbers = numbers_to_change(parts);
         macro_rules! each_part {
-            ($transaction:expr, $insert:expr, $merged:expr, $bind:ident) => {{
+            ($transaction:expr, $insert:expr, $merged:expr, $level:expr, $bind:ident, $read:ident, $tell:ident) => {{
                 let mut transaction = $transaction;
+                let before = match numbers.is_empty() {
+                    true => Vec::new(),
+                    false => $read(&mut transaction, tenant, &numbers).await?,
+                };
                 for (given, rows) in parts {
-                    let sql = AssertSqlSafe(statement($insert, *given, $merged));
-                    let query = $bind(sqlx::query(sql), tenant, rows, now);
+                    let sql = AssertSqlSafe(statement($insert, *given, $merged, $level));
+                    let query = $bind(sqlx::query(sql), tenant, rows, now).bind(levels_told.clone());
                     let written = query.fetch_all(&mut *transaction).await?;
-                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     imported.states.reserve(written.len());
+                    if given.is_none() {
+                        let ids: Result<HashSet<Uuid>, _> =
+                            written.iter().map(|row| row.try_get(0)).collect();
+                        imported.take_new(tenant, rows, &ids?, levels);
+                        continue;
+                    }
+                    let fresh: HashSet<_> = rows.iter().map(|row| row.did.id.0).collect();
                     for row in &written {
                         let texts = texts_of(row)?;
                         match fresh.contains(&texts.id) {
@@ -143,19 +178,73 @@ impl Store {
                         }
                     }
                 }
+                let is_new = new_ids(parts);
+                let new = imported.states.iter().map(|state| state.id).filter(|id| is_new(*id));
+                let mut lines: Vec<_> = importer.imported(tenant, new, now).into_iter().collect();
+                if !numbers.is_empty() {
+                    let after = $read(&mut transaction, tenant, &numbers).await?;
+                    lines.extend(importer.changed(tenant, before, after, &is_new, now));
+                }
+                $tell(&mut transaction, &lines).await?;
                 transaction.commit().await?;
             }};
         }
         match &self.database {
             Database::Postgres { pool } => {
-                each_part!(pool.begin().await?, POSTGRES, MERGED_BY_POSTGRES, bind_postgres);
+                each_part!(
+                    pool.begin().await?,
+                    POSTGRES,
+                    MERGED_BY_POSTGRES,
+                    LEVEL_ON_POSTGRES,
+                    bind_postgres,
+                    read_from_postgres,
+                    tell_postgres
+                );
             }
             Database::Sqlite { writer, .. } => {
                 let transaction = writer.begin_with("begin immediate").await?;
-                each_part!(transaction, SQLITE, MERGED_BY_SQLITE, bind_sqlite);
+                each_part!(
+                    transaction,
+                    SQLITE,
+                    MERGED_BY_SQLITE,
+                    LEVEL_ON_SQLITE,
+                    bind_sqlite,
+                    read_from_sqlite,
+                    tell_sqlite
+                );
             }
         }
         Ok(imported)
+    }
+}
+
+impl Imported {
+    /// Takes in those of `rows` that were inserted: the ones with these ids.
+    fn take_new(
+        &mut self,
+        tenant: &TenantId,
+        rows: &[DidRow],
+        ids: &HashSet<Uuid>,
+        levels: &BTreeMap<CampaignId, u32>,
+    ) {
+        let level = |did: &NewDid| match did.status {
+            DidStatus::Active => did.campaign.as_ref().and_then(|id| levels.get(id)).copied(),
+            DidStatus::Available | DidStatus::Inactive | DidStatus::Suspended => None,
+        };
+        self.inserted += ids.len() as u64;
+        let new = rows.iter().map(|row| &row.did).filter(|did| ids.contains(&did.id.0));
+        self.states.extend(new.map(|did| DidState {
+            id: did.id,
+            tenant: tenant.clone(),
+            number: did.number,
+            area_code: did.area_code,
+            trunk: did.trunk.clone(),
+            status: did.status,
+            usage_count: 0,
+            head_start: level(did).unwrap_or(0),
+            max_usage: did.max_usage,
+            campaign: did.campaign.clone(),
+        }));
     }
 }
 
@@ -178,9 +267,26 @@ fn parts(rows: Vec<DidRow>, on_duplicate: OnDuplicate) -> Parts {
     parts
 }
 
-fn statement(insert: &str, given: Option<Given>, merged: &str) -> String {
+/// The numbers whose DIDs the chunk may change, in their order; none where it changes none.
+fn numbers_to_change(parts: &Parts) -> Vec<E164> {
+    let changing = parts.iter().filter(|(given, _)| given.is_some());
+    let mut numbers: Vec<E164> =
+        changing.flat_map(|(_, rows)| rows).map(|row| row.did.number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Tells whether a DID that was written is new: where nothing is changed, all are.
+fn new_ids(parts: &Parts) -> impl Fn(DidId) -> bool + Clone {
+    let changing = parts.iter().filter(|(given, _)| given.is_some());
+    let sent: HashSet<DidId> = changing.flat_map(|(_, rows)| rows).map(|row| row.did.id).collect();
+    let all = parts.keys().all(Option::is_none);
+    move |id| all || sent.contains(&id)
+}
+
+fn statement(insert: &str, given: Option<Given>, merged: &str, level: &str) -> String {
     let Some(given) = given else {
-        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING}");
+        return format!("{insert} on conflict (tenant_id, number) do nothing {RETURNING_ID}");
     };
     let columns = [
         (given.area_code, "area_code = excluded.area_code, "),
@@ -190,9 +296,28 @@ fn statement(insert: &str, given: Option<Given>, merged: &str) -> String {
         (given.campaign, "campaign_id = excluded.campaign_id, "),
     ];
     let set: String = columns.iter().filter(|column| column.0).map(|column| column.1).collect();
+    let head_start = head_start(given, level);
     format!(
-        "{insert} on conflict (tenant_id, number) do update set {set}metadata = {merged}, \
+        "{insert} on conflict (tenant_id, number) do update set {set}{head_start}metadata = {merged}, \
          updated_at = excluded.updated_at {RETURNING}"
+    )
+}
+
+/// A DID that comes into a rotation starts at its level; one that was in it stands where it stood.
+fn head_start(given: Given, level: &str) -> String {
+    if !(given.status || given.campaign) {
+        return String::new();
+    }
+    let now = |given: bool| if given { "excluded" } else { "asterisk_dids" };
+    let status = format!("{}.status", now(given.status));
+    let campaign = format!("{}.campaign_id", now(given.campaign));
+    let level = level.replace("{campaign}", &campaign);
+    format!(
+        "head_start = case when {status} <> 'active' then 0 \
+         when asterisk_dids.status = 'active' \
+             and asterisk_dids.campaign_id is not distinct from {campaign} then asterisk_dids.head_start \
+         when {level} > asterisk_dids.usage_count then {level} - asterisk_dids.usage_count \
+         else 0 end, "
     )
 }
 
@@ -249,6 +374,8 @@ fn bind_sqlite(
 fn metadata_text(metadata: &Map<String, Value>) -> Cow<'static, str> {
     match metadata.is_empty() {
         true => Cow::Borrowed("{}"),
-        false => Cow::Owned(json!(metadata).to_string()),
+        false => {
+            Cow::Owned(serde_json::to_string(metadata).expect("keys are texts and values JSON"))
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::did::DidState;
 
 /// Columns by place, as [`texts_of`] reads them.
 const LOAD: &str = "select id, tenant_id, number, area_code, trunk, status, usage_count, \
-     max_usage, campaign_id from asterisk_dids order by id";
+     max_usage, campaign_id, head_start from asterisk_dids order by id";
 
 impl Store {
     /// Hands every DID to `each`, in the order of ids, and says how many they were.

@@ -23,6 +23,7 @@ pub(super) struct DidRow {
     max_usage: Option<i64>,
     last_used: Option<DateTime<Utc>>,
     campaign_id: Option<String>,
+    head_start: i64,
     metadata: Json<Map<String, Value>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -42,6 +43,7 @@ impl TryFrom<DidRow> for Did {
             usage_count: row.usage_count,
             max_usage: row.max_usage,
             campaign: row.campaign_id.as_deref(),
+            head_start: row.head_start,
         };
         let state = texts.read(&mut Shared::default())?;
         Ok(Self {
@@ -55,6 +57,7 @@ impl TryFrom<DidRow> for Did {
             max_usage: state.max_usage,
             last_used: row.last_used,
             campaign: state.campaign,
+            head_start: state.head_start,
             metadata: row.metadata.0,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -74,11 +77,12 @@ pub(in crate::store) struct Texts<'r> {
     pub(in crate::store) usage_count: i64,
     pub(in crate::store) max_usage: Option<i64>,
     pub(in crate::store) campaign: Option<&'r str>,
+    pub(in crate::store) head_start: i64,
 }
 
-/// Reads id, tenant, number, area code, trunk, status, count, limit and campaign by their places,
-/// because a look-up by name for each of a million rows is felt.
-pub(super) fn texts_of<'r, R: Row>(row: &'r R) -> Result<Texts<'r>, sqlx::Error>
+/// Reads id, tenant, number, area code, trunk, status, count, limit, campaign and head start by
+/// their places, because a look-up by name for each of a million rows is felt.
+pub(in crate::store) fn texts_of<'r, R: Row>(row: &'r R) -> Result<Texts<'r>, sqlx::Error>
 where
     usize: ColumnIndex<R>,
     Uuid: Decode<'r, R::Database> + Type<R::Database>,
@@ -95,6 +99,7 @@ where
         usage_count: row.try_get(6)?,
         max_usage: row.try_get(7)?,
         campaign: row.try_get(8)?,
+        head_start: row.try_get(9)?,
     })
 }
 
@@ -133,6 +138,7 @@ impl Texts<'_> {
                 .map(|name| same_or_new(&mut shared.campaign, name, CampaignId::as_str))
                 .transpose()
                 .map_err(|error| Unreadable::new(row, error))?,
+            head_start: saturate(self.head_start),
         })
     }
 }

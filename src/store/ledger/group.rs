@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Recorded, Use, WriterId};
+use super::{Use, WriterId};
 use crate::domain::did::DidId;
 use crate::domain::tenant::TenantId;
 
@@ -24,9 +24,23 @@ pub(super) struct Turn {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// It took it in, with this outcome for each use.
-    Now(Vec<Recorded>),
+    Now(Vec<Outcome>),
     /// It was not this group's turn: an earlier attempt took it in, or another run has begun.
     NotItsTurn,
+}
+
+/// What a database says of a use in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Counted.
+    Counted {
+        /// The DID's count, this use and those counted with it included.
+        usage_count: u32,
+    },
+    /// Not counted; the DID's row, if there still is one, has to be asked why.
+    Refused,
+    /// Not counted: the tenant has a call under this idempotency key.
+    Conflict,
 }
 
 /// What the writer's row says.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::group::{Admit, Taken, Turn, Uses, WriterRow};
+use super::group::{Admit, Outcome, Taken, Turn, Uses, WriterRow};
 use super::writer::PatienceOver;
-use super::{Recorded, Use, WriterId, postgres, sqlite};
+use super::{Use, WriterId, postgres, sqlite};
 use crate::store::error::{is_contention, is_passing};
 use crate::store::{Database, Store, StoreError};
 
@@ -17,7 +17,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The use was counted and its DID can no longer be read. The most there is keeps the DID from
 /// being picked before others.
-const COUNTED_AND_GONE: Recorded = Recorded::Counted { usage_count: u32::MAX };
+const COUNTED_AND_GONE: Outcome = Outcome::Counted { usage_count: u32::MAX };
 
 /// The writer's place in its ledger, and its connection.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(super) enum Ended {
 /// How a group came to be in the database.
 enum Arrived {
     /// By the attempt just made.
-    Now(Vec<Recorded>),
+    Now(Vec<Outcome>),
     /// By an earlier attempt whose answer was lost; what its writer's row calls refused.
     Before(Vec<i32>),
 }
@@ -68,7 +68,7 @@ impl Line {
         uses: &Uses,
         admit: Admit,
         patience_over: &mut PatienceOver,
-    ) -> Result<Vec<Recorded>, Unsent> {
+    ) -> Result<Vec<Outcome>, Unsent> {
         tokio::select! {
             biased;
             sent = self.send_patiently(uses, admit) => sent,
@@ -93,7 +93,7 @@ impl Line {
         }
     }
 
-    async fn send_patiently(&mut self, uses: &Uses, admit: Admit) -> Result<Vec<Recorded>, Unsent> {
+    async fn send_patiently(&mut self, uses: &Uses, admit: Admit) -> Result<Vec<Outcome>, Unsent> {
         let refused = match self.take_turn(uses, admit).await {
             Ok(Arrived::Now(outcomes)) => return Ok(outcomes),
             Ok(Arrived::Before(refused)) => {
@@ -185,7 +185,7 @@ impl Line {
     }
 
     /// The outcomes of a group that was taken in by an attempt whose answer was lost.
-    async fn recall(&self, uses: &Uses, uncounted: &[i32]) -> Vec<Recorded> {
+    async fn recall(&self, uses: &Uses, uncounted: &[i32]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(uses.len());
         for (place, used) in (0..).zip(uses) {
             let counted = !uncounted.contains(&place);
@@ -194,7 +194,7 @@ impl Line {
                 match self.recall_one(used, counted).await {
                     Ok(outcome) => break outcome,
                     Err(StoreError::Broken { .. }) if counted => break COUNTED_AND_GONE,
-                    Err(StoreError::Broken { .. }) => break Recorded::Refused(None),
+                    Err(StoreError::Broken { .. }) => break Outcome::Refused,
                     Err(StoreError::Busy | StoreError::Unavailable { .. }) => {
                         tokio::time::sleep(pause).await;
                         pause = (pause * 2).min(PAUSE_MAX);
@@ -206,10 +206,10 @@ impl Line {
         outcomes
     }
 
-    async fn recall_one(&self, used: &Use, counted: bool) -> Result<Recorded, StoreError> {
+    async fn recall_one(&self, used: &Use, counted: bool) -> Result<Outcome, StoreError> {
         if counted {
             let row = self.store.did(&used.tenant, used.did).await?;
-            return Ok(row.map_or(COUNTED_AND_GONE, |did| Recorded::Counted {
+            return Ok(row.map_or(COUNTED_AND_GONE, |did| Outcome::Counted {
                 usage_count: did.usage_count,
             }));
         }
@@ -217,7 +217,7 @@ impl Line {
             Some(key) => self.store.call_by_key(&used.tenant, key).await?.is_some(),
             None => false,
         };
-        Ok(if known { Recorded::Conflict } else { Recorded::Refused(None) })
+        Ok(if known { Outcome::Conflict } else { Outcome::Refused })
     }
 }
 

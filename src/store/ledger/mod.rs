@@ -74,8 +74,11 @@ pub enum Recorded {
         /// The DID's count, this use and those counted with it included.
         usage_count: u32,
     },
-    /// Not counted: the DID is at its limit, not active, or gone (none). This is its row.
-    Refused(Option<DidState>),
+    /// Not counted: the DID is at its limit or not active. This is its row, as it was read a moment
+    /// after, and may have changed since.
+    Refused(DidState),
+    /// Not counted: the tenant has no such DID any more.
+    Gone,
     /// Not counted: the tenant has a call under this idempotency key.
     Conflict,
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::group::{Taken, Turn, Uses, WriterRow};
-use super::{NewCall, Recorded, Use, WriterId};
+use super::group::{Outcome, Taken, Turn, Uses, WriterRow};
+use super::{NewCall, Use, WriterId};
 use crate::domain::tenant::TenantId;
 use crate::store::dids::saturate;
 use crate::store::{id_text, stored_time, time_text};
@@ -123,17 +123,17 @@ async fn read(db: &mut SqliteConnection, uses: &Uses) -> Result<Vec<Found>, sqlx
 }
 
 /// Admits uses of one DID in the order they were asked for, up to its limit.
-fn decide(uses: &Uses, found: &[Found]) -> Vec<Recorded> {
+fn decide(uses: &Uses, found: &[Found]) -> Vec<Outcome> {
     let mut counts: HashMap<Uuid, i64> = HashMap::with_capacity(uses.len());
     uses.iter()
         .zip(found)
         .map(|(used, found)| {
             if found.known {
-                return Recorded::Conflict;
+                return Outcome::Conflict;
             }
             let count = counts.entry(used.did.0).or_insert(found.usage_count);
             if !found.active || found.max_usage.is_some_and(|max| *count >= max) {
-                return Recorded::Refused(None);
+                return Outcome::Refused;
             }
             *count += 1;
             counted_as(*count)
@@ -149,7 +149,7 @@ struct Whole<'a> {
 }
 
 /// Counts the uses and says what became of each.
-async fn count(db: &mut SqliteConnection, uses: &Uses) -> Result<Vec<Recorded>, sqlx::Error> {
+async fn count(db: &mut SqliteConnection, uses: &Uses) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut outcomes = vec![None; uses.len()];
     let whole = by_did(uses);
     if !whole.is_empty() {
@@ -171,7 +171,7 @@ async fn count(db: &mut SqliteConnection, uses: &Uses) -> Result<Vec<Recorded>, 
     for (place, outcome) in left.into_iter().zip(judged) {
         outcomes[place] = Some(outcome);
     }
-    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Recorded::Refused(None))).collect())
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Refused)).collect())
 }
 
 /// The uses without a key, by DID. One that names another tenant than those before it is left out.
@@ -194,14 +194,14 @@ fn by_did(uses: &Uses) -> HashMap<Uuid, Whole<'_>> {
 async fn count_singly(
     db: &mut SqliteConnection,
     uses: Vec<Arc<Use>>,
-) -> Result<Vec<Recorded>, sqlx::Error> {
+) -> Result<Vec<Outcome>, sqlx::Error> {
     if uses.is_empty() {
         return Ok(Vec::new());
     }
     let outcomes = decide(&uses, &read(db, &uses).await?);
     let mut counts: HashMap<Uuid, (u32, String)> = HashMap::with_capacity(uses.len());
     for (used, outcome) in uses.iter().zip(&outcomes) {
-        if let Recorded::Counted { .. } = outcome {
+        if let Outcome::Counted { .. } = outcome {
             let at = time_text(stored_time(used.at));
             let (uses, last) = counts.entry(used.did.0).or_default();
             *uses += 1;
@@ -221,14 +221,14 @@ async fn store(
     db: &mut SqliteConnection,
     writer: WriterId,
     uses: &Uses,
-    outcomes: &[Recorded],
+    outcomes: &[Outcome],
 ) -> Result<(), sqlx::Error> {
     let mut calls = Vec::new();
     let mut refused = Vec::new();
     for (place, (used, outcome)) in uses.iter().zip(outcomes).enumerate() {
         match outcome {
-            Recorded::Counted { .. } => calls.extend(used.call.as_deref().map(call_values)),
-            Recorded::Refused(_) | Recorded::Conflict => refused.push(place),
+            Outcome::Counted { .. } => calls.extend(used.call.as_deref().map(call_values)),
+            Outcome::Refused | Outcome::Conflict => refused.push(place),
         }
     }
     if !calls.is_empty() {
@@ -248,8 +248,8 @@ async fn store(
     Ok(())
 }
 
-fn counted_as(count: i64) -> Recorded {
-    Recorded::Counted { usage_count: saturate(count) }
+fn counted_as(count: i64) -> Outcome {
+    Outcome::Counted { usage_count: saturate(count) }
 }
 
 fn call_values(new: &NewCall) -> Value {

@@ -1,5 +1,6 @@
 //! The task: forms groups, sends them, and does not rest before their fate is known.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Ask, stopping};
-use super::group::Admit;
+use super::group::{Admit, Outcome};
 use super::line::{Ended, Line, Unsent};
 use super::{LedgerSettings, Recorded, Use, WriterId};
 use crate::domain::did::{DidId, DidState};
+use crate::domain::tenant::TenantId;
 use crate::store::{Store, StoreError};
 
 /// The task behind a [`super::Ledger`].
@@ -155,8 +157,8 @@ impl LedgerWriter {
                 let (mut counted, mut left_over) = (Vec::with_capacity(group.len()), Vec::new());
                 for (ask, outcome) in group.into_iter().zip(outcomes) {
                     match outcome {
-                        Recorded::Counted { .. } => counted.push((ask, outcome)),
-                        Recorded::Refused(_) | Recorded::Conflict => left_over.push(ask),
+                        Outcome::Counted { .. } => counted.push((ask, outcome)),
+                        Outcome::Refused | Outcome::Conflict => left_over.push(ask),
                     }
                 }
                 let (asks, outcomes) = counted.into_iter().unzip();
@@ -201,19 +203,19 @@ impl LedgerWriter {
         Ok(())
     }
 
-    async fn answer(&mut self, group: Vec<Ask>, outcomes: Vec<Recorded>) {
-        let mut rows: HashMap<DidId, Option<DidState>> = HashMap::new();
+    async fn answer(&mut self, group: Vec<Ask>, outcomes: Vec<Outcome>) {
+        let mut refused: HashMap<(DidId, TenantId), Recorded> = HashMap::new();
         for (ask, outcome) in group.into_iter().zip(outcomes) {
             let used = ask.used;
             let answer = match outcome {
-                Recorded::Refused(_) => match rows.get(&used.did) {
-                    Some(row) => Ok(Recorded::Refused(row.clone())),
-                    None => self.refused_row(&used).await.map(|row| {
-                        rows.insert(used.did, row.clone());
-                        Recorded::Refused(row)
-                    }),
+                Outcome::Counted { usage_count } => Ok(Recorded::Counted { usage_count }),
+                Outcome::Conflict => Ok(Recorded::Conflict),
+                Outcome::Refused => match refused.entry((used.did, used.tenant.clone())) {
+                    Entry::Occupied(known) => Ok(known.get().clone()),
+                    Entry::Vacant(new) => {
+                        self.ask_why(&used).await.map(|why| new.insert(why).clone())
+                    }
                 },
-                Recorded::Counted { .. } | Recorded::Conflict => Ok(outcome),
             };
             if let Err(Ok(Recorded::Counted { .. })) = ask.answer.send(answer) {
                 self.abandoned.push(used);
@@ -221,9 +223,9 @@ impl LedgerWriter {
         }
     }
 
-    async fn refused_row(&self, used: &Use) -> Result<Option<DidState>, StoreError> {
+    async fn ask_why(&self, used: &Use) -> Result<Recorded, StoreError> {
         let row = self.store.did(&used.tenant, used.did).await?;
-        Ok(row.as_ref().map(DidState::from))
+        Ok(row.map_or(Recorded::Gone, |did| Recorded::Refused(DidState::from(&did))))
     }
 
     /// Nobody waits for these uses: their calls will not be placed.

@@ -70,7 +70,7 @@ async fn call_until_spent(
                 acknowledge(did, id);
                 acknowledged.entry(did.id.0).or_default().push(id);
             }
-            Recorded::Refused(_) => {
+            Recorded::Refused(_) | Recorded::Gone => {
                 open.swap_remove(place);
             }
             Recorded::Conflict => panic!("no call has a key"),

@@ -1,20 +1,23 @@
 //! What both databases must do alike.
 
-use chrono::TimeDelta;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{CallId, CallStatus, Destination, Report};
 use rotary::domain::did::{Did, DidId, DidState, DidStatus, NewDid};
 use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::tenant::TenantId;
 use rotary::store::calls::CallFilter;
-use rotary::store::dids::{DidFilter, DidSort, InsertError, OnDuplicate};
-use rotary::store::keys::{ApiKey, Role};
+use rotary::store::dids::{DidFilter, DidSort, Imported, InsertError, OnDuplicate};
+use rotary::store::keys::{ApiKey, KeyHash, Role};
 use rotary::store::{ListError, Store};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    call_from, insert, new_did, now, number, on_both, run_ledger, tenant, use_of, use_with_call,
-    writer,
+    call_from, importer, insert, new_did, now, number, on_both, run_ledger, tenant, use_of,
+    use_with_call, writer,
 };
 
 on_both!(
@@ -31,6 +34,7 @@ on_both!(
     an_ended_call_does_not_move_back,
     calls_are_listed_newest_first,
     a_revoked_key_opens_nothing,
+    keys_are_listed_in_parts,
 );
 
 async fn a_did_comes_back_as_it_was_stored(store: &Store) {
@@ -38,7 +42,7 @@ async fn a_did_comes_back_as_it_was_stored(store: &Store) {
     new.metadata.insert("notes".into(), "Main, \"quoted\" 📞".into());
     new.campaign = Some("c_abc".parse().unwrap());
 
-    let stored = store.insert_did(&tenant(), &new, now()).await.unwrap();
+    let stored = store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap();
 
     assert_eq!(store.did(&tenant(), new.id).await.unwrap().as_ref(), Some(&stored));
     assert_eq!(store.did_by_number(&tenant(), new.number).await.unwrap(), Some(stored));
@@ -47,12 +51,12 @@ async fn a_did_comes_back_as_it_was_stored(store: &Store) {
 
 async fn a_number_is_stored_once_per_tenant(store: &Store) {
     let other: TenantId = "t_2".parse().unwrap();
-    store.insert_did(&tenant(), &new_did(1, None), now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, None), &Origin::rotary(), now()).await.unwrap();
 
-    let again = store.insert_did(&tenant(), &new_did(1, None), now()).await;
+    let again = store.insert_did(&tenant(), &new_did(1, None), &Origin::rotary(), now()).await;
 
     assert!(matches!(again, Err(InsertError::Exists)));
-    store.insert_did(&other, &new_did(1, None), now()).await.unwrap();
+    store.insert_did(&other, &new_did(1, None), &Origin::rotary(), now()).await.unwrap();
 }
 
 async fn a_tenant_sees_only_its_own(store: &Store) {
@@ -66,7 +70,7 @@ async fn a_tenant_sees_only_its_own(store: &Store) {
         .ledger
         .record(rotary::store::ledger::Use { tenant: other.clone(), ..use_of(&dids[0]) });
 
-    assert_eq!(stolen.await.unwrap(), rotary::store::ledger::Recorded::Refused(None));
+    assert_eq!(stolen.await.unwrap(), rotary::store::ledger::Recorded::Gone);
     assert_eq!(store.did(&other, dids[0].id).await.unwrap(), None);
     assert_eq!(store.did_by_number(&other, dids[0].number).await.unwrap(), None);
     assert_eq!(store.call(&other, call.id()).await.unwrap(), None);
@@ -105,7 +109,7 @@ async fn a_list_gives_only_what_was_asked_for(store: &Store) {
     odd.area_code = Some("020".parse().unwrap());
     odd.trunk = "carrier-1".parse().unwrap();
     odd.campaign = Some("c_9".parse().unwrap());
-    store.insert_did(&tenant(), &odd, now()).await.unwrap();
+    store.insert_did(&tenant(), &odd, &Origin::rotary(), now()).await.unwrap();
     let any = DidFilter::default;
 
     for filter in [
@@ -126,7 +130,7 @@ async fn an_import_keeps_what_is_there(store: &Store) {
     let fresh: Vec<DidId> = rows[1..3].iter().map(|row| row.id).collect();
     let rows = rows.into_iter().map(full_row).collect();
 
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Skip, now()).await.unwrap();
+    let imported = import(store, rows, OnDuplicate::Skip, now()).await;
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (2, 0, 2));
     let mut states: Vec<DidId> = imported.states.iter().map(|state| state.id).collect();
@@ -148,7 +152,7 @@ async fn an_import_updates_what_is_there(store: &Store) {
     let later = now() + TimeDelta::hours(1);
 
     let rows = [row.clone(), new_did(1, None)].into_iter().map(full_row).collect();
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, later).await.unwrap();
+    let imported = import(store, rows, OnDuplicate::Update, later).await;
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 1, 0));
     let now_there = store.did(&tenant(), there[0].id).await.unwrap().unwrap();
@@ -164,8 +168,8 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
     there.trunk = "carrier".parse().unwrap();
     there.campaign = Some("c_1".parse().unwrap());
     there.metadata = object(json!({"notes": "main", "kept": [1, null], "deep": {"a": 1}}));
-    let there = store.insert_did(&tenant(), &there, now()).await.unwrap();
-    store.insert_did(&tenant(), &new_did(1, Some(5)), now()).await.unwrap();
+    let there = store.insert_did(&tenant(), &there, &Origin::rotary(), now()).await.unwrap();
+    store.insert_did(&tenant(), &new_did(1, Some(5)), &Origin::rotary(), now()).await.unwrap();
     let mut only_limit = new_did(0, Some(7));
     only_limit.area_code = Some("212".parse().unwrap());
     only_limit.metadata = object(json!({"notes": null, "deep": {"b": true}, "new": "\"x\""}));
@@ -177,7 +181,7 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
         DidRow { did: only_status, given: Given { status: true, ..NOTHING } },
         DidRow { did: new_did(2, None), given: NOTHING },
     ];
-    let imported = store.import_dids(&tenant(), rows, OnDuplicate::Update, now()).await.unwrap();
+    let imported = import(store, rows, OnDuplicate::Update, now()).await;
 
     assert_eq!((imported.inserted, imported.updated, imported.duplicates), (1, 2, 0));
     let first = store.did(&tenant(), there.id).await.unwrap().unwrap();
@@ -194,6 +198,18 @@ async fn an_import_changes_only_what_its_rows_give(store: &Store) {
 const NOTHING: Given =
     Given { area_code: false, trunk: false, status: false, max_usage: false, campaign: false };
 
+async fn import(
+    store: &Store,
+    rows: Vec<DidRow>,
+    on_duplicate: OnDuplicate,
+    at: DateTime<Utc>,
+) -> Imported {
+    store
+        .import_dids(&tenant(), rows, on_duplicate, &BTreeMap::new(), &importer(), at)
+        .await
+        .unwrap()
+}
+
 fn full_row(did: NewDid) -> DidRow {
     DidRow { did, given: Given::ALL }
 }
@@ -205,7 +221,7 @@ fn object(value: Value) -> Map<String, Value> {
 async fn all_dids_are_loaded_in_order(store: &Store) {
     let other: TenantId = "a_first".parse().unwrap();
     let mut dids = insert(store, 5, Some(3)).await;
-    dids.push(store.insert_did(&other, &new_did(9, None), now()).await.unwrap());
+    dids.push(store.insert_did(&other, &new_did(9, None), &Origin::rotary(), now()).await.unwrap());
 
     let mut loaded = Vec::new();
     let count = store.load_dids(|state| loaded.push(state)).await.unwrap();
@@ -312,17 +328,48 @@ async fn a_revoked_key_opens_nothing(store: &Store) {
         revoked_at: None,
     };
     let admin = ApiKey { id: Uuid::now_v7(), tenant: None, role: Role::Admin, ..key.clone() };
-    store.create_key(&key, &[1; 32]).await.unwrap();
-    store.create_key(&admin, &[2; 32]).await.unwrap();
+    let (hash, other) = (KeyHash::of("one"), KeyHash::of("other"));
+    store.create_key(&key, &hash, &Origin::rotary()).await.unwrap();
+    store.create_key(&admin, &other, &Origin::rotary()).await.unwrap();
 
-    assert_eq!(store.find_key(&[1; 32]).await.unwrap(), Some(key.clone()));
-    assert_eq!(store.find_key(&[3; 32]).await.unwrap(), None);
-    assert_eq!(store.list_keys(None).await.unwrap(), [key.clone(), admin]);
-    assert_eq!(store.list_keys(Some(&tenant())).await.unwrap(), std::slice::from_ref(&key));
+    let found = store.find_key(key.id).await.unwrap().unwrap();
+    assert_eq!(found.about, key);
+    assert!(found.hash.is(&hash) && !found.hash.is(&other));
+    assert!(store.find_key(Uuid::now_v7()).await.unwrap().is_none());
+    assert_eq!(listed(store, None).await, [key.clone(), admin]);
+    assert_eq!(listed(store, Some(&tenant())).await, std::slice::from_ref(&key));
 
-    assert!(store.revoke_key(key.id, now()).await.unwrap());
+    assert!(store.revoke_key(key.id, &Origin::rotary(), now()).await.unwrap());
 
-    assert_eq!(store.find_key(&[1; 32]).await.unwrap(), None);
-    assert!(!store.revoke_key(key.id, now()).await.unwrap());
-    assert_eq!(store.list_keys(Some(&tenant())).await.unwrap()[0].revoked_at, Some(now()));
+    assert!(store.find_key(key.id).await.unwrap().is_none());
+    assert!(!store.revoke_key(key.id, &Origin::rotary(), now()).await.unwrap());
+    assert_eq!(listed(store, Some(&tenant())).await[0].revoked_at, Some(now()));
+}
+
+async fn keys_are_listed_in_parts(store: &Store) {
+    let mut keys = Vec::new();
+    for n in 0..3 {
+        let key = ApiKey {
+            id: Uuid::now_v7(),
+            tenant: Some(tenant()),
+            role: Role::Viewer,
+            label: None,
+            created_at: now(),
+            revoked_at: None,
+        };
+        store.create_key(&key, &KeyHash::of(&n.to_string()), &Origin::rotary()).await.unwrap();
+        keys.push(key);
+    }
+
+    let first = store.list_keys(Some(&tenant()), 2, None).await.unwrap();
+    let rest = store.list_keys(Some(&tenant()), 2, first.next.as_deref()).await.unwrap();
+
+    assert_eq!(first.items, keys[..2]);
+    assert_eq!((rest.items.as_slice(), rest.next), (&keys[2..], None));
+    let bad = store.list_keys(None, 2, Some("7")).await;
+    assert!(matches!(bad, Err(ListError::Cursor(_))));
+}
+
+async fn listed(store: &Store, tenant: Option<&TenantId>) -> Vec<ApiKey> {
+    store.list_keys(tenant, 10, None).await.unwrap().items
 }

@@ -8,6 +8,7 @@ use rotary::ami;
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
 use rotary::app::{App, SharedIndex};
+use rotary::domain::audit::Origin;
 use rotary::domain::did::{Did, DidStatus};
 use rotary::domain::number::Region;
 use rotary::domain::rotation::Want;
@@ -27,7 +28,7 @@ async fn a_file_of_limits_changes_limits_alone(store: &Store) {
     there.trunk = "carrier".parse().unwrap();
     there.campaign = Some("c_1".parse().unwrap());
     there.metadata.insert("notes".into(), "main".into());
-    let there = store.insert_did(&tenant(), &there, now()).await.unwrap();
+    let there = store.insert_did(&tenant(), &there, &Origin::rotary(), now()).await.unwrap();
     let app = app(store);
     let file = format!("number,maxUsage,status,region\n{},50,,US-East\n", number(1));
 
@@ -46,7 +47,8 @@ async fn a_file_of_limits_changes_limits_alone(store: &Store) {
 }
 
 async fn the_first_of_two_rows_counts_however_far_apart_they_stand(store: &Store) {
-    let there = store.insert_did(&tenant(), &new_did(1, Some(5)), now()).await.unwrap();
+    let there =
+        store.insert_did(&tenant(), &new_did(1, Some(5)), &Origin::rotary(), now()).await.unwrap();
     let app = app(store);
     let others: String = (2..6_000).map(|n| format!("{},\n", number(n))).collect();
     let file = format!("number,maxUsage\n{0},50\n{others}{0},60\n", number(1));
@@ -61,18 +63,22 @@ async fn the_first_of_two_rows_counts_however_far_apart_they_stand(store: &Store
 async fn update(app: &App, file: String) -> ImportReport {
     let settings = ImportSettings { default_region: Region::US, dry_run: false };
     let file = stream::iter([Ok(Bytes::from(file))]);
-    import_dids(app, &tenant(), file, settings, OnDuplicate::Update).await.unwrap()
+    import_dids(app, &tenant(), file, settings, OnDuplicate::Update, &Origin::rotary())
+        .await
+        .unwrap()
 }
 
-fn app(store: &Store) -> App {
+pub(super) fn app(store: &Store) -> App {
     App {
         store: store.clone(),
         ledger: ledger(store.clone(), writer(), LedgerSettings::default()).0,
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
+        campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         outbox: Arc::default(),
+        imports: Default::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rotary::domain::audit::Origin;
 use rotary::domain::call::CallStatus;
 use rotary::domain::did::{DidState, DidStatus};
 use rotary::store::Store;
@@ -33,7 +34,7 @@ async fn a_use_is_refused_at_the_limit_and_the_row_is_told(store: &Store) {
 
     assert_eq!(first, Recorded::Counted { usage_count: 1 });
     let row = store.did(&tenant(), did.id).await.unwrap().unwrap();
-    assert_eq!(second, Recorded::Refused(Some(DidState::from(&row))));
+    assert_eq!(second, Recorded::Refused(DidState::from(&row)));
     assert_eq!(row.usage_count, 1);
     running.stop().await.unwrap();
 }
@@ -41,12 +42,12 @@ async fn a_use_is_refused_at_the_limit_and_the_row_is_told(store: &Store) {
 async fn a_did_that_is_not_active_is_refused(store: &Store) {
     let mut new = new_did(1, None);
     new.status = DidStatus::Suspended;
-    let did = store.insert_did(&tenant(), &new, now()).await.unwrap();
+    let did = store.insert_did(&tenant(), &new, &Origin::rotary(), now()).await.unwrap();
     let running = run_ledger(store, writer());
 
     let answer = running.ledger.record(use_with_call(&did, call_from(&did))).await.unwrap();
 
-    assert_eq!(answer, Recorded::Refused(Some(DidState::from(&did))));
+    assert_eq!(answer, Recorded::Refused(DidState::from(&did)));
     assert_eq!(usage(store, &did).await, 0);
     assert_eq!(store.list_calls(&tenant(), &Default::default(), 9, None).await.unwrap().items, []);
     running.stop().await.unwrap();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rotary::domain::audit::Origin;
 use rotary::store::ledger::Recorded;
 use rotary::store::{Settings, Store};
 use tempfile::TempDir;
@@ -37,7 +38,7 @@ async fn a_lost_answer_counts_nothing_twice_and_leaves_no_caller_in_doubt() {
 
     assert!(!line.cut_next_answer.load(Ordering::SeqCst), "the answer was lost");
     assert_eq!(counted.unwrap(), Recorded::Counted { usage_count: 2 });
-    assert!(matches!(refused.unwrap(), Recorded::Refused(Some(_))));
+    assert!(matches!(refused.unwrap(), Recorded::Refused(_)));
     assert_eq!([usage(&own, &dids[0]).await, usage(&own, spent).await], [2, 2]);
     assert!(own.call(&tenant(), call.id()).await.unwrap().is_some());
 
@@ -52,7 +53,10 @@ async fn a_lost_answer_counts_nothing_twice_and_leaves_no_caller_in_doubt() {
 }
 
 async fn insert_another(store: &Store) -> rotary::domain::did::Did {
-    store.insert_did(&tenant(), &super::new_did(9, None), super::now()).await.unwrap()
+    store
+        .insert_did(&tenant(), &super::new_did(9, None), &Origin::rotary(), super::now())
+        .await
+        .unwrap()
 }
 
 /// A line to PostgreSQL that breaks when it is told to: after the server has answered, before the

@@ -2,20 +2,28 @@
 
 mod audit_log;
 mod callbacks;
+mod campaigns;
+mod changes;
 mod chaos;
 mod conformance;
 mod csv;
+mod did_changes;
+mod import;
+mod import_told;
 mod ledger;
+mod lists;
 mod lost_answer;
 mod open;
 
 use std::ops::Deref;
 
 use chrono::{DateTime, Utc};
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
 use rotary::domain::number::E164;
 use rotary::domain::tenant::TenantId;
+use rotary::store::dids::Importer;
 use rotary::store::ledger::{Ledger, LedgerSettings, NewCall, Use, WriterId, ledger};
 use rotary::store::{Settings, Store};
 use tempfile::TempDir;
@@ -134,14 +142,25 @@ pub(super) fn new_did(n: u64, max_usage: Option<u32>) -> NewDid {
         status: DidStatus::Active,
         max_usage,
         campaign: None,
+        head_start: 0,
         metadata: serde_json::Map::new(),
     }
+}
+
+/// Somebody who imports.
+pub(super) fn importer() -> Importer {
+    Importer { import: Uuid::now_v7(), origin: Origin::user(7, "r_1") }
 }
 
 pub(super) async fn insert(store: &Store, count: u64, max_usage: Option<u32>) -> Vec<Did> {
     let mut dids = Vec::new();
     for n in 0..count {
-        dids.push(store.insert_did(&tenant(), &new_did(n, max_usage), now()).await.unwrap());
+        dids.push(
+            store
+                .insert_did(&tenant(), &new_did(n, max_usage), &Origin::rotary(), now())
+                .await
+                .unwrap(),
+        );
     }
     dids
 }

@@ -12,16 +12,17 @@ use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportSettings, import_dids};
 use rotary::app::warm_up::warm_up;
 use rotary::app::{App, SharedIndex};
+use rotary::domain::audit::Origin;
 use rotary::domain::number::Region;
 use rotary::store::dids::OnDuplicate;
 use rotary::store::ledger::{LedgerSettings, WriterId, ledger};
 use rotary::store::{Settings, Store};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::measure::row;
 use super::postgres::{Fsync, Postgres};
-use super::{new_did, tenant};
+use super::tenant;
 
 const ROWS: u64 = 1_000_000;
 const CHUNK: u64 = 5_000;
@@ -39,14 +40,21 @@ pub async fn run() {
     let before = resident();
     let settings = ImportSettings { default_region: Region::US, dry_run: false };
     let begin = Instant::now();
-    let report = import_dids(&app, &tenant(), file(), settings, OnDuplicate::Skip).await;
+    let origin = Origin::rotary();
+    let report = import_dids(&app, &tenant(), file(), settings, OnDuplicate::Skip, &origin).await;
     let ours = ROWS as f64 / begin.elapsed().as_secs_f64();
     assert_eq!(report.expect("an import").imported, ROWS);
     let grown = resident() - before;
+    let mut db = PgConnection::connect(&server.url()).await.expect("a connection");
     row(
         "postgres: import of a CSV of 1,000,000 DIDs, index included, beside COPY and insert (rows/s)",
         ours,
-        copy(&server).await,
+        copy(&mut db).await,
+    );
+    row(
+        "postgres: the same beside an insert a row, 10,000 of them measured (rows/s)",
+        ours,
+        row_by_row(&mut db).await,
     );
     println!("postgres: memory grown by that import, index included | {grown:.0} MB | - | -");
     drop(app);
@@ -76,16 +84,18 @@ pub async fn start_with(url: &str) {
     );
 }
 
-async fn app(url: &str) -> App {
+pub async fn app(url: &str) -> App {
     let store = Store::open(&Settings::new(url.to_owned())).await.expect("a store");
     App {
         ledger: ledger(store.clone(), WriterId(Uuid::now_v7()), LedgerSettings::default()).0,
         store,
         ami: ami::line(ami::Settings::default()).0,
         index: SharedIndex::default(),
+        campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
         outbox: Arc::default(),
+        imports: Default::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: Utc::now(),
@@ -115,31 +125,60 @@ fn resident() -> f64 {
 
 const METADATA: &str = r#"{"provider":"Provider A","region":"US-East","notes":"Main"}"#;
 
-/// COPY into a staging table, then one insert on conflict do nothing, with the same keys.
-async fn copy(server: &Postgres) -> f64 {
-    let mut db = PgConnection::connect(&server.url()).await.expect("a connection");
+/// What an import writes of a DID.
+const COLUMNS: &str = "id, tenant_id, number, area_code, trunk, status, max_usage, campaign_id, \
+     metadata, created_at, updated_at";
+
+/// COPY of the same rows into a staging table, then one insert on conflict do nothing, with the
+/// same keys. The staging table is spared the write-ahead log.
+async fn copy(db: &mut PgConnection) -> f64 {
     for sql in [
         "create table copied (like asterisk_dids including all) with (fillfactor = 70)",
-        "create unlogged table staging (id uuid, number text, area_code text, metadata jsonb)",
+        "create unlogged table staging (id uuid, tenant_id text, number text, area_code text, \
+         trunk text, status text, max_usage bigint, campaign_id text, metadata jsonb, \
+         created_at timestamptz, updated_at timestamptz)",
     ] {
-        sqlx::query(sql).execute(&mut db).await.expect("a table");
+        sqlx::query(sql).execute(&mut *db).await.expect("a table");
     }
+    let now = Utc::now().to_rfc3339();
     let begin = Instant::now();
     let mut copying = db.copy_in_raw("copy staging from stdin").await.expect("a copy");
     for chunk in 0..ROWS / CHUNK {
         let text: String = (chunk * CHUNK..(chunk + 1) * CHUNK)
-            .map(new_did)
-            .map(|row| format!("{}\t{}\t212\t{METADATA}\n", row.did.id, row.did.number))
+            .map(|n| {
+                let (id, number) = (Uuid::now_v7(), 12_120_000_000 + n);
+                format!(
+                    "{id}\tt_1\t+{number}\t212\tPJSIP\tactive\t1000\t\\N\t{METADATA}\t{now}\t{now}\n"
+                )
+            })
             .collect();
         copying.send(text.into_bytes()).await.expect("rows");
     }
     copying.finish().await.expect("the end of the copy");
-    sqlx::query(
-        "insert into copied (id, tenant_id, number, area_code, status, max_usage, metadata) \
-         select id, 't_1', number, area_code, 'active', 1000, metadata from staging on conflict do nothing",
-    )
-    .execute(&mut db)
-    .await
-    .expect("an insert");
+    let insert = format!(
+        "insert into copied ({COLUMNS}) select {COLUMNS} from staging on conflict do nothing"
+    );
+    sqlx::query(AssertSqlSafe(insert)).execute(&mut *db).await.expect("an insert");
     ROWS as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// A statement a row, each its own transaction, into the table that [`copy`] has filled.
+async fn row_by_row(db: &mut PgConnection) -> f64 {
+    const SLICE: u64 = 10_000;
+    let insert = "insert into copied (id, tenant_id, number, area_code, trunk, status, max_usage, \
+         metadata, created_at, updated_at) values ($1, 't_1', $2, '212', 'PJSIP', 'active', 1000, \
+         $3::text::jsonb, $4, $4) on conflict (tenant_id, number) do nothing";
+    let begin = Instant::now();
+    for n in 0..SLICE {
+        let inserted = sqlx::query(insert)
+            .bind(Uuid::now_v7())
+            .bind(format!("+{}", 12_130_000_000 + n))
+            .bind(METADATA)
+            .bind(Utc::now())
+            .execute(&mut *db)
+            .await
+            .expect("an insert");
+        assert_eq!(inserted.rows_affected(), 1);
+    }
+    SLICE as f64 / begin.elapsed().as_secs_f64()
 }

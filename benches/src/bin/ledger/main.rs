@@ -1,26 +1,29 @@
 //! Durable picks on PostgreSQL and SQLite, beside the two designs that Rotary does without, on the
-//! same database; then the import and the load of a million DIDs.
+//! same database; then the import and the load of a million DIDs, and lists of them.
 //!
 //! Rows on stdout: `name | value | baseline | ratio`. All of it, or the part named by the argument:
-//! `sqlite`, `postgres` or `bulk`.
+//! `sqlite`, `postgres`, `bulk` or `list`.
 
 mod baseline;
 mod bulk;
+mod list;
 mod measure;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../../../tests/it/postgres.rs"]
 mod postgres;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
+use rotary::domain::audit::Origin;
 use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{DidId, DidState, DidStatus, NewDid, TrunkName};
 use rotary::domain::did_csv::{DidRow, Given};
 use rotary::domain::number::E164;
 use rotary::domain::tenant::TenantId;
-use rotary::store::dids::OnDuplicate;
+use rotary::store::dids::{Importer, OnDuplicate};
 use rotary::store::ledger::{LedgerSettings, NewCall, Recorded, Use, WriterId, ledger};
 use rotary::store::{Settings, Store};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +50,9 @@ async fn main() {
     }
     if wanted("bulk") {
         bulk::run().await;
+    }
+    if wanted("list") {
+        list::run().await;
     }
 }
 
@@ -163,11 +169,19 @@ fn use_of(did: &DidState, with_call: bool) -> Use {
 }
 
 async fn fill(store: &Store, count: u64) -> Arc<Vec<DidState>> {
+    let importer = Importer { import: Uuid::now_v7(), origin: Origin::rotary() };
     let mut states = Vec::new();
     for chunk in 0..count / 5_000 {
         let rows = (chunk * 5_000..(chunk + 1) * 5_000).map(new_did).collect();
         let imported = store
-            .import_dids(&tenant(), rows, OnDuplicate::Skip, Utc::now())
+            .import_dids(
+                &tenant(),
+                rows,
+                OnDuplicate::Skip,
+                &BTreeMap::new(),
+                &importer,
+                Utc::now(),
+            )
             .await
             .expect("an import");
         states.extend(imported.states);
@@ -188,6 +202,7 @@ fn new_did(n: u64) -> DidRow {
         status: DidStatus::Active,
         max_usage: None,
         campaign: None,
+        head_start: 0,
         metadata: serde_json::Map::new(),
     };
     DidRow { did, given: Given::ALL }

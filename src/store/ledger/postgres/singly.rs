@@ -6,8 +6,8 @@ use sqlx::{PgConnection, Row};
 
 use super::{bind_calls, stored, turn};
 use crate::store::dids::saturate;
-use crate::store::ledger::group::{Taken, Turn, Uses};
-use crate::store::ledger::{NewCall, Recorded};
+use crate::store::ledger::NewCall;
+use crate::store::ledger::group::{Outcome, Taken, Turn, Uses};
 
 /// The DIDs are locked in the order of their ids, so that two daemons cannot wait for each other,
 /// and a locked row is read as it is now, not as it was when the statement began.
@@ -77,16 +77,16 @@ pub(super) async fn record(
     if rows.is_empty() {
         return Ok(Taken::NotItsTurn);
     }
-    let mut outcomes = vec![Recorded::Refused(None); uses.len()];
+    let mut outcomes = vec![Outcome::Refused; uses.len()];
     for row in rows {
         let Some(place) = row.try_get::<Option<i64>, _>(0)? else { continue };
         let known: bool = row.try_get(1)?;
         let count: Option<i64> = row.try_get(2)?;
         let Some(outcome) = outcomes.get_mut(place as usize - 1) else { continue };
         *outcome = match count {
-            Some(count) => Recorded::Counted { usage_count: saturate(count) },
-            None if known => Recorded::Conflict,
-            None => Recorded::Refused(None),
+            Some(count) => Outcome::Counted { usage_count: saturate(count) },
+            None if known => Outcome::Conflict,
+            None => Outcome::Refused,
         };
     }
     Ok(Taken::Now(outcomes))

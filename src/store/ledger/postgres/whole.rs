@@ -7,8 +7,8 @@ use sqlx::{PgConnection, Row};
 
 use super::{bind_calls, stored, turn};
 use crate::store::dids::saturate;
-use crate::store::ledger::group::{Taken, Tally, Turn, Uses};
-use crate::store::ledger::{NewCall, Recorded};
+use crate::store::ledger::NewCall;
+use crate::store::ledger::group::{Outcome, Taken, Tally, Turn, Uses};
 
 /// The DIDs come in the order of their ids and are updated in it, so that two daemons cannot wait
 /// for each other. A row that another one has just changed is judged as it is now.
@@ -80,9 +80,9 @@ pub(super) async fn record(
     let outcomes = tally.places().map(|place| match &mut counts[place] {
         Some(count) => {
             *count += 1;
-            Recorded::Counted { usage_count: saturate(*count) }
+            Outcome::Counted { usage_count: saturate(*count) }
         }
-        None => Recorded::Refused(None),
+        None => Outcome::Refused,
     });
     Ok(Taken::Now(outcomes.collect()))
 }
