@@ -58,6 +58,7 @@ async fn what_get_gave_may_be_sent_back() {
     let did = add(&house, csv).await;
     let mut sent = did.clone();
     sent["usageCount"] = json!(99);
+    sent["headStart"] = json!(99);
 
     let same = house.ask(Ask::put(&path(&did), &sent)).await;
     sent["metadata"] = json!({"region": "US-East"});
@@ -66,6 +67,7 @@ async fn what_get_gave_may_be_sent_back() {
     assert_eq!((same.status.as_u16(), &same.body), (200, &did));
     assert_eq!(changed.body["metadata"], json!({"region": "US-East"}));
     assert_eq!(changed.body["usageCount"], 0);
+    assert_eq!(changed.body.get("headStart"), None);
     assert_eq!(actions(&log(&house, &did).await), ["did.updated", "did.created"]);
 }
 

@@ -42,6 +42,18 @@ async fn a_tenant_is_added_once_and_found() {
 }
 
 #[tokio::test]
+async fn a_name_has_as_many_characters_as_the_document_says_in_any_script() {
+    let house = House::open().await;
+    let body = json!({"id": "acme", "name": "ж".repeat(200)});
+
+    let tenant = house.ask(Ask::post(TENANTS, &body)).await;
+    let campaign = house.ask(Ask::post("/api/campaigns", &body)).await;
+
+    assert_eq!((tenant.status.as_u16(), &tenant.body["name"]), (201, &body["name"]));
+    assert_eq!((campaign.status.as_u16(), &campaign.body["name"]), (201, &body["name"]));
+}
+
+#[tokio::test]
 async fn a_tenant_that_will_not_do_names_the_field_at_fault() {
     let house = House::open().await;
 
