@@ -44,8 +44,16 @@ impl Target {
     /// # Errors
     /// It can never be sent to. A name is not looked up: its addresses are checked when it is.
     pub fn read(text: &str, targets: Targets) -> Result<Self, Refusal> {
+        // A browser's reading mends more than we promise: `http:host`, blanks, backslashes.
+        let written = text.split_once("://").is_some_and(|(scheme, rest)| {
+            let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+            is_web && !rest.contains(|c: char| c.is_control() || c == ' ' || c == '\\')
+        });
+        if !written {
+            return Err(Refusal::NoWebAddress);
+        }
         let url = Url::parse(text).map_err(|_| Refusal::NoWebAddress)?;
-        if !matches!(url.scheme(), "http" | "https") || url.port() == Some(0) {
+        if url.port() == Some(0) {
             return Err(Refusal::NoWebAddress);
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(Refusal::NoWebAddress)?;
@@ -95,6 +103,12 @@ mod tests {
             ("ftp://example.com/", Refusal::NoWebAddress),
             ("file:///etc/passwd", Refusal::NoWebAddress),
             ("http://", Refusal::NoWebAddress),
+            ("http:example.com", Refusal::NoWebAddress),
+            (" http://example.com/", Refusal::NoWebAddress),
+            ("http://example.com/a b", Refusal::NoWebAddress),
+            ("http:\\\\example.com/", Refusal::NoWebAddress),
+            ("http://example.com\\@10.0.0.1/", Refusal::NoWebAddress),
+            ("gopher://example.com/", Refusal::NoWebAddress),
             ("http://example.com:0/", Refusal::NoWebAddress),
             ("https://user:secret@example.com/", Refusal::Login),
             ("https://user@example.com/", Refusal::Login),

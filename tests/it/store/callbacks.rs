@@ -181,7 +181,8 @@ async fn a_replay_begins_with_the_first_of_a_call(store: &Store) {
     assert_eq!(sequences(store, &first).await, [1]);
     settle(store, &first, Verdict::Delivered).await;
     assert_eq!(sequences(store, &claim(store).await).await, [2]);
-    let audit = rotary::store::audit_log::AuditFilter::default();
+    let action = Some("callback.replayed".to_owned());
+    let audit = rotary::store::audit_log::AuditFilter { action, ..Default::default() };
     assert_eq!(store.list_audit_log(&audit, 9, None).await.unwrap().items, [entry]);
 }
 
