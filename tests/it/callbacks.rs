@@ -13,6 +13,7 @@ use rotary::store;
 use rotary::webhooks::{Targets, WebhookSecret};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -113,6 +114,16 @@ async fn a_receiver_that_stays_broken_is_given_up_in_the_end() {
     let dead = settled(&house, "dead", 4).await;
     assert!(dead[3]["attempts"].as_u64().unwrap() > 1, "{}", dead[3]);
     assert_eq!(dead[3]["lastError"], "the receiver answered 500");
+}
+
+#[tokio::test]
+async fn callbacks_of_a_tenant_that_nobody_has_named_are_signed_too() {
+    let (house, _asterisk) = open(|_| {}).await;
+    let file = format!("sqlite:{}", house.path("rotary.db"));
+    let mut db = sqlx::SqliteConnection::connect(&file).await.unwrap();
+    sqlx::query("delete from tenants").execute(&mut db).await.unwrap();
+
+    each_change_is_told_once_and_in_order(&house).await;
 }
 
 #[tokio::test]

@@ -199,9 +199,7 @@ impl Delivery {
 
     async fn read_secret(&self, tenant: &TenantId) -> Result<SecretString, TenantError> {
         // DIDs that came in by SQL may be of a tenant that nobody has named here.
-        know(&self.app, tenant, &Origin::rotary()).await?;
-        let known = self.app.store.tenant(tenant).await?;
-        known.map(|known| known.webhook_secret).ok_or_else(|| TenantError::NotFound(tenant.clone()))
+        Ok(know(&self.app, tenant, &Origin::rotary()).await?.webhook_secret)
     }
 
     /// Writes down what became of an attempt, and of all others that are over by now, however long
