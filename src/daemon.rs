@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::ami::line;
 use crate::app::call_book::CallBook;
 use crate::app::campaigns::SharedCampaigns;
+use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
@@ -78,6 +79,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
@@ -96,6 +98,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
     lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    let sending = lifecycle.wires.tasks();
+    lifecycle.wires.spawn("deliver callbacks", |stop| {
+        deliver_callbacks(app.clone(), state.writer, sending, stop)
+    });
     if let Some(changes) = changes {
         lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
     }

@@ -13,6 +13,7 @@ pub mod domain;
 
 pub mod ami;
 pub mod store;
+pub mod webhooks;
 
 pub mod app;
 

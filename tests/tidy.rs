@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Lowest floor first. Modules on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["domain"],
-    &["ami", "store"],
+    &["ami", "store", "webhooks"],
     &["app"],
     &["http"],
     &["cli", "config", "daemon", "demo", "lifecycle", "telemetry"],

@@ -38,6 +38,17 @@ struct Followed {
     call: Call,
     /// When Asterisk took the call, or may have; none while it is on its way there.
     placed_at: Option<DateTime<Utc>>,
+    /// How many of its changes have callbacks.
+    told: u32,
+}
+
+/// A call that changed and is not stored yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Changed {
+    /// The call as it stands.
+    pub(super) call: Call,
+    /// How many of its changes have callbacks.
+    pub(super) told: u32,
 }
 
 /// What a look at Asterisk's list came to.
@@ -59,13 +70,18 @@ impl Default for CallBook {
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        self.lock().calls.insert(call.id(), Followed { call, placed_at: None });
+        self.lock().calls.insert(call.id(), Followed { call, placed_at: None, told: 0 });
     }
 
-    /// Follows a call that an earlier run of the daemon placed.
-    pub fn resume(&self, call: Call) {
+    /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
+    pub fn resume(&self, call: Call, told: u32) {
         let placed_at = Some(call.request.created_at);
-        self.lock().calls.insert(call.id(), Followed { call, placed_at });
+        let mut book = self.lock();
+        let id = call.id();
+        book.calls.insert(id, Followed { call, placed_at, told });
+        book.tell(id);
+        drop(book);
+        self.changed.notify_one();
     }
 
     /// Asterisk took the call, or may have. The call as it stands; none if it ended and is stored already.
@@ -73,7 +89,11 @@ impl CallBook {
         let mut book = self.lock();
         let followed = book.calls.get_mut(&id)?;
         followed.placed_at = Some(now);
-        Some(followed.call.clone())
+        let call = followed.call.clone();
+        if book.tell(id) {
+            self.changed.notify_one();
+        }
+        Some(call)
     }
 
     /// Stops following a call that Asterisk never took.
@@ -152,34 +172,44 @@ impl CallBook {
         self.lock().timeouts.first().map(|(due, _)| *due)
     }
 
+    /// Waits until some call is to be stored that no report changed.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
     /// Up to `most` changed calls that are not stored yet.
-    pub(super) fn unsaved(&self, most: usize) -> Vec<Call> {
+    pub(super) fn unsaved(&self, most: usize) -> Vec<Changed> {
         let mut book = self.lock();
         let ids: Vec<CallId> = book.unsaved.iter().take(most).copied().collect();
         for id in &ids {
             book.unsaved.remove(id);
         }
-        ids.iter().filter_map(|id| book.calls.get(id)).map(|kept| kept.call.clone()).collect()
+        let followed = ids.iter().filter_map(|id| book.calls.get(id));
+        followed.map(|kept| Changed { call: kept.call.clone(), told: kept.told }).collect()
     }
 
     /// These could not be stored; they are to be tried again.
-    pub(super) fn keep_unsaved(&self, calls: &[Call]) {
-        self.lock().unsaved.extend(calls.iter().map(Call::id));
+    pub(super) fn keep_unsaved(&self, changed: &[Changed]) {
+        self.lock().unsaved.extend(changed.iter().map(|one| one.call.id()));
     }
 
-    /// These are stored: announces them, and stops following those that have ended.
-    pub(super) fn saved(&self, calls: Vec<Call>) {
+    /// These are stored, and all their changes have callbacks: announces them, and stops following
+    /// those that have ended.
+    pub(super) fn saved(&self, changed: Vec<Changed>) {
         {
             let mut book = self.lock();
-            for call in calls.iter().filter(|call| call.progress.status.is_end()) {
-                book.calls.remove(&call.id());
+            for Changed { call, .. } in &changed {
+                if call.progress.status.is_end() {
+                    book.calls.remove(&call.id());
+                } else if let Some(followed) = book.calls.get_mut(&call.id()) {
+                    followed.told = call.steps();
+                }
             }
         }
-        for call in calls {
+        for Changed { call, .. } in changed {
             // Nobody may be listening.
             let _ = self.announcements.send(Arc::new(call));
         }
-        self.changed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -188,6 +218,17 @@ impl CallBook {
 }
 
 impl Book {
+    /// Has a call stored for the sake of what is still to be told of it. Says whether that is so.
+    fn tell(&mut self, id: CallId) -> bool {
+        let untold = self.calls.get(&id).is_some_and(|followed| {
+            followed.call.request.callback_url.is_some() && followed.told < followed.call.steps()
+        });
+        if untold {
+            self.unsaved.insert(id);
+        }
+        untold
+    }
+
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {
         let Some(followed) = self.calls.get_mut(&id) else { return };
         let before = followed.call.next_timeout();

@@ -1,5 +1,5 @@
 //! Follows every call to its end: Asterisk's reports and the clock move it, the store remembers it,
-//! and whoever listens is told once it is committed.
+//! and whoever listens is told once it is committed. Callbacks are stored with what they tell.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,11 +8,14 @@ use chrono::Utc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
-use super::call_book::Compared;
+use super::call_book::{Changed, Compared};
 use super::{App, now};
 use crate::ami::{AmiError, Channel, LineState, Reports};
 use crate::domain::call::{Call, CallId, Report};
+use crate::domain::callback::{CallbackId, NewCallback};
+use crate::webhooks::{Target, Targets};
 
 /// The most calls stored in one statement.
 const GROUP: usize = 2_000;
@@ -42,6 +45,7 @@ pub async fn follow_calls(
         tokio::select! {
             () = stop.cancelled() => break,
             Some(batch) = reports.next() => app.calls.handle_reports(batch, now()),
+            () = app.calls.changed() => {}
             () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(now()),
             Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) {
                 in_doubt = compare(&app).await;
@@ -107,10 +111,15 @@ async fn store_changes(app: &App, stop: &CancellationToken) {
         if changed.is_empty() {
             return;
         }
-        match app.store.save_calls(&changed).await {
+        let calls: Vec<&Call> = changed.iter().map(|one| &one.call).collect();
+        let callbacks = callbacks_of(&changed);
+        match app.store.save_calls(&calls, &callbacks).await {
             Ok(()) => {
-                changed.iter().for_each(log);
+                changed.iter().for_each(|one| log(&one.call));
                 app.calls.saved(changed);
+                if !callbacks.is_empty() {
+                    app.outbox.notify_one();
+                }
                 failed_before = false;
             }
             Err(error) => {
@@ -129,6 +138,31 @@ async fn store_changes(app: &App, stop: &CancellationToken) {
             }
         }
     }
+}
+
+/// What is to be told of these calls, in order, to those that asked for it.
+fn callbacks_of(changed: &[Changed]) -> Vec<NewCallback> {
+    let telling = changed.iter().filter_map(|one| {
+        let url = one.call.request.callback_url.as_ref()?;
+        // A URL that an earlier version took and that leads nowhere has no receiver.
+        let host = Target::read(url, Targets::Any).map(|target| target.host());
+        Some((one, url, host.unwrap_or_default()))
+    });
+    telling
+        .flat_map(|(Changed { call, told }, url, host)| {
+            call.announcements(*told).into_iter().map(move |told| NewCallback {
+                id: CallbackId(Uuid::now_v7()),
+                tenant: call.request.tenant.clone(),
+                call: call.id(),
+                sequence: told.sequence,
+                url: url.clone(),
+                host: host.clone(),
+                body: serde_json::to_string(&told).expect("an announcement is plain JSON"),
+                kind: told.kind,
+                at: told.timestamp,
+            })
+        })
+        .collect()
 }
 
 fn log(call: &Call) {

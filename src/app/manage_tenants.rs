@@ -42,16 +42,18 @@ pub async fn create(
     }
 }
 
-/// Sees to it that there is a tenant of this id. Ids come from elsewhere, so whoever may act for
+/// The tenant of this id, made where there is none. Ids come from elsewhere, so whoever may act for
 /// a tenant may be the first to name it.
-pub async fn know(app: &App, id: &TenantId, origin: &Origin) -> Result<(), TenantError> {
-    if app.store.tenant(id).await?.is_some() {
-        return Ok(());
+pub async fn know(app: &App, id: &TenantId, origin: &Origin) -> Result<Tenant, TenantError> {
+    if let Some(known) = app.store.tenant(id).await? {
+        return Ok(known);
     }
     match create(app, id.clone(), None, origin).await {
         // Somebody else named it at the same moment.
-        Ok(_) | Err(TenantError::Exists(_)) => Ok(()),
-        Err(other) => Err(other),
+        Err(TenantError::Exists(id)) => {
+            app.store.tenant(&id).await?.ok_or(TenantError::NotFound(id))
+        }
+        made => made,
     }
 }
 

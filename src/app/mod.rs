@@ -2,6 +2,7 @@
 
 pub mod call_book;
 pub mod campaigns;
+pub mod deliver_callbacks;
 pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
@@ -13,6 +14,7 @@ pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
 pub mod pick_did;
+pub mod replay_callbacks;
 pub mod status;
 pub mod warm_up;
 
@@ -23,10 +25,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
+use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
 use crate::ami::Client;
 use crate::domain::call::Destination;
@@ -53,9 +57,11 @@ pub struct App {
     pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
+    /// Notified when callbacks may have become due.
+    pub outbox: Arc<Notify>,
     /// The imports under way.
     pub imports: ImportsUnderWay,
-    /// How calls are placed and files imported.
+    /// How calls are placed, files imported and callbacks sent.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
     pub tasks: TaskTracker,
@@ -63,7 +69,7 @@ pub struct App {
     pub started_at: DateTime<Utc>,
 }
 
-/// How calls are placed and files imported.
+/// How calls are placed, files imported and callbacks sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// What a call does once answered, unless the request says otherwise.
@@ -77,6 +83,8 @@ pub struct Settings {
     /// How often the calls we follow are compared with Asterisk's list while there are any, so
     /// that a call whose end was never heard does not live for ever.
     pub compare_every: Duration,
+    /// How callbacks are sent.
+    pub callbacks: CallbackSettings,
 }
 
 /// How files are imported.
@@ -119,6 +127,7 @@ impl Default for Settings {
             imports: ImportLimits::default(),
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
+            callbacks: CallbackSettings::default(),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Before the doors open: campaigns and DIDs into memory, every open call into the book, and the
-//! tenant that exists from the start.
+//! Before the doors open: campaigns and DIDs into memory, every open call into the book, the tenant
+//! that exists from the start, and what was being told when the last run ended is due again.
 
 use std::time::Instant;
 
 use tracing::info;
 
 use super::manage_tenants::{TenantError, know};
-use super::{App, campaigns};
+use super::{App, campaigns, now};
 use crate::domain::audit::Origin;
 use crate::domain::tenant::TenantId;
 use crate::store::ledger::WriterId;
@@ -20,9 +20,10 @@ pub async fn warm_up(app: &App, writer: WriterId) -> Result<(), TenantError> {
     let dids = app.store.load_dids(move |state| index.lock().upsert(&state)).await?;
     let calls = app.store.open_calls(writer).await?;
     let open = calls.len();
-    for call in calls {
-        app.calls.resume(call);
+    for (call, told) in calls {
+        app.calls.resume(call, told);
     }
+    app.store.unclaim_callbacks(writer, now()).await?;
     info!(dids, calls = open, milliseconds = begun.elapsed().as_millis() as u64, "loaded");
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! 78 bad configuration.
 
 mod audit_log;
+mod callbacks;
 mod calls;
 mod campaigns;
 mod change_dids;
@@ -71,6 +72,9 @@ enum Command {
     /// List calls, or show one
     #[command(subcommand)]
     Calls(calls::Command),
+    /// List callbacks, and send them again
+    #[command(subcommand)]
+    Callbacks(callbacks::Command),
     /// Describe, list and change campaigns, the pools that calls pick from
     #[command(subcommand)]
     Campaigns(campaigns::Command),
@@ -141,6 +145,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
+        Command::Callbacks(command) => ask(callbacks::run(command, &global.client(), output)),
         Command::Campaigns(command) => ask(campaigns::run(command, &global.client(), output)),
         Command::Status => ask(status::run(&global.client(), output)),
         Command::Keys(command) => ask(keys::run(command, &global.client(), output)),

@@ -11,15 +11,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
 use secrecy::SecretString;
 
 pub use self::places::{default_socket, state_directory};
 pub use self::sections::Sections;
 use crate::ami;
 use crate::app;
+use crate::app::deliver_callbacks::CallbackSettings;
 use crate::http;
 use crate::store;
 use crate::telemetry;
+use crate::webhooks::Targets;
 
 /// Everything the daemon needs to know.
 pub struct Config {
@@ -199,6 +202,15 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
         }
         trunks.insert(name.clone(), trunk);
     }
+    let days = &sections.webhooks;
+    for (key, days) in [
+        ("webhooks.keep_delivered_days", days.keep_delivered_days),
+        ("webhooks.keep_dead_days", days.keep_dead_days),
+    ] {
+        if !(1..=3650).contains(&days) {
+            return Err(value(key, "callbacks are kept for 1 to 3650 days"));
+        }
+    }
     if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
         return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
     }
@@ -209,8 +221,24 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
         directory: Some(state.join("imports")),
         at_once: sections.imports.at_once,
     };
-    let calls = sections.calls.clone();
-    Ok(app::Settings { calls, trunks, imports, ..app::Settings::default() })
+    Ok(app::Settings {
+        calls: sections.calls.clone(),
+        trunks,
+        imports,
+        callbacks: callback_settings(sections),
+        ..app::Settings::default()
+    })
+}
+
+fn callback_settings(sections: &Sections) -> CallbackSettings {
+    let webhooks = &sections.webhooks;
+    let targets = if webhooks.allow_private_targets { Targets::Any } else { Targets::Public };
+    CallbackSettings {
+        targets,
+        keep_delivered: TimeDelta::days(webhooks.keep_delivered_days.into()),
+        keep_dead: TimeDelta::days(webhooks.keep_dead_days.into()),
+        ..CallbackSettings::default()
+    }
 }
 
 fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {

@@ -25,12 +25,11 @@ pub struct Sections {
     pub(super) limits: limits::Settings,
     pub(super) imports: Imports,
     pub(super) log: telemetry::Settings,
+    pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
     /// Sections whose features are not in this version. An operator's file may have them already.
     #[serde(skip_serializing_if = "Option::is_none")]
     agi: Option<toml::Table>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    webhooks: Option<toml::Table>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -68,6 +67,15 @@ pub(super) struct Control {
     pub(super) socket: Option<PathBuf>,
 }
 
+/// `[webhooks]`: where callbacks may go, and how long they are kept.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Webhooks {
+    pub(super) allow_private_targets: bool,
+    pub(super) keep_delivered_days: u32,
+    pub(super) keep_dead_days: u32,
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Imports {
@@ -103,6 +111,12 @@ impl Default for Asterisk {
 impl Default for Http {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 5000)) }
+    }
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self { allow_private_targets: false, keep_delivered_days: 7, keep_dead_days: 30 }
     }
 }
 
@@ -153,7 +167,7 @@ impl Sections {
 
     /// The keys that are set and have no effect in this version, as `section.key`.
     pub(super) fn without_effect(&self) -> Vec<String> {
-        let sections = [("agi", &self.agi), ("webhooks", &self.webhooks)];
+        let sections = [("agi", &self.agi)];
         let whole = sections.into_iter().filter(|(_, table)| table.is_some());
         let trunks = self.trunks.iter().flat_map(|(name, trunk)| {
             trunk.without_effect().map(move |key| format!("trunks.{name}.{key}"))

@@ -141,6 +141,20 @@ fn a_dial_string_must_make_sense() {
 }
 
 #[test]
+fn callbacks_go_inside_only_where_that_is_said() {
+    let read =
+        |pairs: &[(&str, &str)]| read(None, &variables(pairs)).map(|config| config.app.callbacks);
+
+    let usual = read(&[]).unwrap();
+    let inside = read(&[("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true")]).unwrap();
+
+    assert_eq!((usual.targets, usual.keep_delivered), (Targets::Public, TimeDelta::days(7)));
+    assert_eq!(inside.targets, Targets::Any);
+    let never = read(&[("ROTARY_WEBHOOKS__KEEP_DEAD_DAYS", "0")]).err().unwrap().to_string();
+    assert!(never.starts_with("webhooks.keep_dead_days: "), "{never}");
+}
+
+#[test]
 fn what_has_no_effect_yet_is_named() {
     let file = file("[agi]\nlisten = \"127.0.0.1:4573\"\n[trunks.PJSIP]\nchannels_max = 5\n");
 

@@ -5,6 +5,7 @@
 mod as_text;
 pub mod audit;
 pub mod call;
+pub mod callback;
 pub mod campaign;
 pub mod did;
 pub mod did_change;

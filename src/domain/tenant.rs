@@ -61,6 +61,7 @@ impl TenantId {
 }
 
 /// The secret made of these bytes, in the form of Standard Webhooks: `whsec_` and base64.
+/// They ask for 24 to 64 bytes.
 pub fn webhook_secret(random: [u8; 32]) -> SecretString {
     format!("whsec_{}", STANDARD.encode(random)).into()
 }

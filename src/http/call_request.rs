@@ -8,13 +8,14 @@ use uuid::Uuid;
 
 use super::fields::{Fields, callee, missing};
 use super::problem::{Code, Problem};
-use crate::app::CallDefaults;
 use crate::app::make_call::{MakeCall, Shown};
+use crate::app::{CallDefaults, Settings};
 use crate::domain::call::Destination;
 use crate::domain::did::DidId;
 use crate::domain::number::{E164, Region};
 use crate::domain::tenant::TenantId;
 use crate::store::ledger::RequestKey;
+use crate::webhooks::{Target, Targets};
 
 /// The longest context, extension or application name Asterisk keeps (its `AST_MAX_EXTENSION`).
 const NAME_LENGTH_MAX: usize = 79;
@@ -35,16 +36,18 @@ const JOURNEY_LENGTH_MAX: usize = 16 * 1024;
 /// The header by which a request says it may be a repetition.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Reads a body for this tenant. What `calls` says holds where the body names only a part of a destination.
+/// Reads a body for this tenant. What the settings say holds where the body names only a part of a
+/// destination, and for where callbacks may go.
 ///
 /// # Errors
 /// 422, naming the field.
 pub(super) fn make_call(
     tenant: TenantId,
-    calls: &CallDefaults,
+    settings: &Settings,
     headers: &HeaderMap,
     mut fields: Fields,
 ) -> Result<MakeCall, Problem> {
+    let calls = &settings.calls;
     let request_key = request_key(headers, &mut fields)?;
     let call = MakeCall {
         to: callee("to", &fields.need_text("to")?)?,
@@ -56,7 +59,7 @@ pub(super) fn make_call(
         variables: variables(fields.object("variables")?.unwrap_or_default())?,
         caller_name: line(&mut fields, "callerName", NAME_LENGTH_MAX)?,
         ring_timeout_seconds: fields.whole("ringTimeoutSeconds", 1, 600)?,
-        callback_url: callback_url(&mut fields)?,
+        callback_url: callback_url(settings.callbacks.targets, &mut fields)?,
         journey: journey(&mut fields)?,
         key: request_key,
         tenant,
@@ -168,18 +171,12 @@ fn variable(name: String, value: Value) -> Result<(String, String), Problem> {
     Ok((name, one_line(&field, text, VALUE_LENGTH_MAX)?))
 }
 
-/// Kept with the call; this version does not post to it.
-fn callback_url(fields: &mut Fields) -> Result<Option<String>, Problem> {
+/// Checked again when it is sent to, for a name may lead elsewhere by then.
+fn callback_url(targets: Targets, fields: &mut Fields) -> Result<Option<String>, Problem> {
     let Some(url) = line(fields, "callbackUrl", URL_LENGTH_MAX)? else { return Ok(None) };
-    let uri = url.parse::<hyper::Uri>().ok();
-    let web = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|h| !h.is_empty())
-    });
-    if web {
-        Ok(Some(url))
-    } else {
-        Err(Problem::invalid("callbackUrl", "must be an http or https URL"))
+    match Target::read(&url, targets) {
+        Ok(_) => Ok(Some(url)),
+        Err(refusal) => Err(Problem::invalid("callbackUrl", refusal)),
     }
 }
 
@@ -279,6 +276,7 @@ mod tests {
             ("variables", json!({"SHELL(rm)": "1"})),
             ("trunk", json!("a@b")),
             ("callbackUrl", json!("file:///etc/passwd")),
+            ("callbackUrl", json!("http://169.254.169.254/latest/meta-data")),
         ] {
             let refused = read(json!({"to": "+14155550123", field: value})).unwrap_err();
             assert_eq!(refused.code(), Code::InvalidField, "{field}");
@@ -302,7 +300,7 @@ mod tests {
             [("idempotency-key".parse().unwrap(), "k".parse().unwrap())].into_iter().collect();
         let fields = Fields::of_json(br#"{"to": "+14155550123"}"#).unwrap();
 
-        let in_header = make_call(acme(), &CallDefaults::default(), &headers, fields).unwrap();
+        let in_header = make_call(acme(), &Settings::default(), &headers, fields).unwrap();
 
         assert_eq!(in_body.key, in_header.key);
         assert!(in_body.key.is_some());
@@ -310,7 +308,7 @@ mod tests {
 
     fn read(body: Value) -> Result<MakeCall, Problem> {
         let fields = Fields::of_json(body.to_string().as_bytes()).unwrap();
-        make_call(acme(), &CallDefaults::default(), &HeaderMap::new(), fields)
+        make_call(acme(), &Settings::default(), &HeaderMap::new(), fields)
     }
 
     fn acme() -> TenantId {

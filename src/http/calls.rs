@@ -157,7 +157,7 @@ async fn place(
 ) -> Result<Placed, Problem> {
     let wait = wait(&mut query)?;
     query.finish()?;
-    let wanted = read_make_call(caller.tenant, &app.settings.calls, headers, fields)?;
+    let wanted = read_make_call(caller.tenant, &app.settings, headers, fields)?;
 
     let operation = app.clone();
     let made = app.to_the_end(async move { make_call(&operation, wanted).await }).await?;

@@ -7,6 +7,7 @@ mod audit_log;
 pub mod audit_view;
 pub mod auth;
 mod call_request;
+pub mod callbacks;
 mod calls;
 mod campaigns;
 mod change_dids;
@@ -61,8 +62,9 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             socket: PathBuf::from("control.sock"),
-            // Both doors full leave handles for the store and Asterisk, where 1,024 files may be open.
-            connections_max: 448,
+            // Both doors full leave handles for the store, Asterisk and 256 callbacks, where 1,024
+            // files may be open.
+            connections_max: 320,
             limits: limits::Settings::default(),
         }
     }
@@ -100,6 +102,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(calls::list, calls::make))
         .routes(routes!(calls::find))
         .routes(routes!(calls::make_for_journey))
+        .routes(routes!(callbacks::list))
+        .routes(routes!(callbacks::replay_dead))
+        .routes(routes!(callbacks::replay))
         .routes(routes!(campaigns::list, campaigns::create))
         .routes(routes!(campaigns::find, campaigns::change))
         .routes(routes!(tenants::list, tenants::create))

@@ -100,6 +100,7 @@ codes! {
     RouteNotFound        NOT_FOUND              "route_not_found"        "No such path";
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
+    CallbackNotFound     NOT_FOUND              "callback_not_found"     "No such callback";
     CampaignNotFound     NOT_FOUND              "campaign_not_found"     "No such campaign";
     TenantNotFound       NOT_FOUND              "tenant_not_found"       "No such tenant";
     KeyNotFound          NOT_FOUND              "key_not_found"          "No such key";

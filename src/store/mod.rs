@@ -6,6 +6,7 @@
 //! statement per row would be six times slower.
 
 pub mod audit_log;
+pub mod callbacks;
 pub mod calls;
 pub mod campaigns;
 pub mod changes;

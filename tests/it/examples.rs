@@ -1,12 +1,13 @@
 //! The examples, as somebody runs them who copied them.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::command_line::rotary;
-use crate::house::House;
+use crate::house::{Ask, House};
 
 #[tokio::test]
 async fn a_step_of_a_journey_calls_over_the_socket_and_only_once() {
@@ -39,6 +40,43 @@ async fn a_step_of_a_journey_calls_over_tcp_with_a_key_and_not_without() {
     assert_eq!(json(&placed)["status"], "completed");
     assert_eq!(refused.status.code(), Some(22));
     assert_eq!(json(&refused)["code"], "unauthorized");
+}
+
+#[tokio::test]
+async fn a_receiver_believes_what_rotary_signed_and_nobody_else() {
+    let (house, _asterisk) = House::open_with_asterisk().await;
+    add_did(&house).await;
+    let tenant = house.ask(Ask::get("/api/tenants/default")).await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/receive-callbacks.py");
+    let mut receiver = Command::new(script)
+        .arg("0")
+        .env("ROTARY_WEBHOOK_SECRET", tenant.text("webhookSecret"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(receiver.stderr.take().unwrap()).lines();
+    let mut printed = BufReader::new(receiver.stdout.take().unwrap()).lines();
+    let first = said.next_line().await.unwrap().unwrap();
+    let url = first.strip_prefix("listening on ").unwrap();
+
+    let forge = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"];
+    let headers = ["--header", "webhook-id: 1", "--header", "webhook-signature: v1,AAAA"];
+    let mut forge_one = Command::new("curl");
+    forge_one.args(forge).args(headers).args(["--data", "{}", url]);
+    let forged = forge_one.output().await.unwrap();
+    let body = serde_json::json!({"to": "+14155550123", "callbackUrl": url});
+    house.ask(Ask::post("/api/calls", &body)).await;
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let line = printed.next_line().await.unwrap().unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        told.push(line["type"].as_str().unwrap().to_owned());
+    }
+
+    assert_eq!(forged.stdout, b"401");
+    assert_eq!(told, ["call.initiated", "call.ringing", "call.in-progress", "call.completed"]);
 }
 
 async fn add_did(house: &House) {

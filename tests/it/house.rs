@@ -91,6 +91,7 @@ impl House {
             ("ROTARY_HTTP__LISTEN", "127.0.0.1:0"),
             ("ROTARY_ASTERISK__ADDRESS", asterisk),
             ("ROTARY_ASTERISK__SECRET", "s3cret"),
+            ("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut config = config::read(None, &environment.into_iter().collect()).unwrap();

@@ -12,6 +12,8 @@ use self::record::Record;
 use self::routes::{Expected, ROUTES, Route};
 use crate::house::{Answer, Ask, House};
 use crate::postgres::Postgres;
+use crate::receiver::{Mood, Receiver};
+use crate::wait::until;
 
 /// A daemon with two tenants that do not know of each other.
 struct Town {
@@ -28,8 +30,11 @@ pub(crate) struct Acme {
     pub(crate) key: String,
     /// An import of which a row was rejected.
     pub(crate) import: String,
+    /// One of four that were given up.
+    pub(crate) callback: String,
     pub(crate) dids_cursor: String,
     pub(crate) calls_cursor: String,
+    pub(crate) callbacks_cursor: String,
     /// Every word of it that must not reach another tenant; not `number`, which the other tenant
     /// brings in as its own too.
     words: Vec<String>,
@@ -93,9 +98,11 @@ async fn no_route_shows_or_changes_what_is_anothers(town: &Town) {
 
 async fn a_cursor_of_anothers_list_goes_on_in_ones_own(town: &Town) {
     let key = town.key_of_other("viewer").await;
-    for (list, cursor) in
-        [("/api/asterisk-dids", &town.acme.dids_cursor), ("/api/calls", &town.acme.calls_cursor)]
-    {
+    for (list, cursor) in [
+        ("/api/asterisk-dids", &town.acme.dids_cursor),
+        ("/api/calls", &town.acme.calls_cursor),
+        ("/api/callbacks", &town.acme.callbacks_cursor),
+    ] {
         let ask = Ask::get(&format!("{list}?cursor={cursor}&limit=1000")).key(&key);
 
         let answer = town.house.ask_on_tcp(ask).await;
@@ -210,19 +217,22 @@ impl Town {
 }
 
 impl Acme {
-    /// Gives the tenant two calls and a key, and notes what it has.
+    /// Gives the tenant two calls, of which one has callbacks, and a key, and notes what it has.
     async fn described_by(house: &House) -> Self {
         let acme = |ask: Ask| async { house.ask(ask.header("x-tenant-id", "acme")).await };
-        let call = |to: &str, step: &str| {
+        let receiver = Receiver::open().await;
+        receiver.feel(&[], Mood::Says(410));
+        let call = |to: &str, step: &str, url: Option<&str>| {
             let body = json!({
                 "to": to, "callerName": "Acme-Inc", "variables": {"SECRET": "acme-variable"},
                 "journey": {"journeyId": "acme-journey"},
+                "callbackUrl": url,
             });
             Ask::post("/api/calls?wait=end", &body).header("idempotency-key", step)
         };
         let calls = [
-            acme(call("+14155550123", "step-1")).await,
-            acme(call("+14155550124", "step-2")).await,
+            acme(call("+14155550123", "step-1", Some(&receiver.url))).await,
+            acme(call("+14155550124", "step-2", None)).await,
         ];
         let body = json!({"role": "operator", "tenantId": "acme", "label": "acme-label"});
         let key = acme(Ask::post("/api/keys", &body)).await;
@@ -236,6 +246,13 @@ impl Acme {
         let dids = acme(Ask::get("/api/asterisk-dids?limit=1")).await;
         let list = acme(Ask::get("/api/calls?limit=1")).await;
         let all = acme(Ask::get("/api/asterisk-dids")).await;
+        let callbacks = until("four callbacks to be dead", async || {
+            let dead = acme(Ask::get("/api/callbacks?status=dead")).await.body;
+            let dead = dead["data"].as_array()?.clone();
+            (dead.len() == 4).then_some(dead)
+        });
+        let callbacks = callbacks.await;
+        let some = acme(Ask::get("/api/callbacks?limit=1")).await;
 
         let mut words: Vec<String> = [
             "acme",
@@ -254,9 +271,13 @@ impl Acme {
         for did in all.body["data"].as_array().unwrap() {
             words.push(did["id"].as_str().unwrap().to_owned());
         }
+        for callback in &callbacks {
+            words.push(callback["id"].as_str().unwrap().to_owned());
+        }
+        words.push(receiver.url.clone());
         words.push(routes::FREE[1..].to_owned());
         words.push(import.text("importId").to_owned());
-        assert_eq!(words.len(), 9 + 3 + 4, "{words:?}");
+        assert_eq!(words.len(), 9 + 3 + 4 + 5, "{words:?}");
         Self {
             did: all.body["data"][0]["id"].as_str().unwrap().to_owned(),
             number: all.body["data"][0]["number"].as_str().unwrap().to_owned(),
@@ -264,6 +285,8 @@ impl Acme {
             key: key.text("id").to_owned(),
             import: import.text("importId").to_owned(),
             dids_cursor: dids.text("nextCursor").to_owned(),
+            callback: callbacks[0]["id"].as_str().unwrap().to_owned(),
+            callbacks_cursor: some.text("nextCursor").to_owned(),
             calls_cursor: list.text("nextCursor").to_owned(),
             words,
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod callbacks;
 mod campaigns;
 mod change_dids;
 mod command_line;
@@ -27,6 +28,7 @@ mod ports;
 mod postgres;
 mod process;
 mod real_asterisk;
+mod receiver;
 mod rotary;
 mod schemathesis;
 mod simulator;

@@ -15,7 +15,7 @@ async fn a_call_shows_a_rotated_did_and_is_followed_to_its_end() {
     add(&house, "+14045550002").await;
     let body = json!({
         "to": "+14155550123", "callerName": "Acme", "variables": {"JOURNEY": "j_1"},
-        "journey": {"journeyId": "j_1"}, "callbackUrl": "http://127.0.0.1:9000/hook",
+        "journey": {"journeyId": "j_1"}, "callbackUrl": "http://127.0.0.1:1/hook",
     });
 
     let made = house.ask(Ask::post("/api/calls?wait=end", &body)).await;

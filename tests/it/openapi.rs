@@ -11,11 +11,16 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::house::{Answer, Ask, House};
+use crate::receiver::Receiver;
+use crate::wait::until;
 
 const EXAMPLES: &str = "src/http/openapi/examples.json";
 
 /// What is a page or the document itself, and has no example.
 const WITHOUT_EXAMPLE: &[&str] = &["docs", "openapi"];
+
+/// Where the callbacks of the examples go; here, to a receiver of the test.
+const CALLBACK_URL: &str = "https://journeys.example.com/callbacks";
 
 /// Set it to have the committed files written anew: `UPDATE=1 cargo test --test it openapi`.
 const UPDATE: &str = "UPDATE";
@@ -93,13 +98,15 @@ fn every_reference_leads_somewhere_and_every_id_is_given_once() {
 async fn the_examples_happen_as_they_are_shown() {
     let (house, _asterisk) = House::open_with_asterisk().await;
     let mut examples = examples();
-    let mut ids = BTreeMap::new();
+    let receiver = Receiver::open().await;
+    let mut ids = BTreeMap::from([(CALLBACK_URL.to_owned(), receiver.url.clone())]);
     let update = std::env::var_os(UPDATE).is_some();
 
     for example in &mut examples {
         let mut asked = example.clone();
         asked["request"] = with_ids(&example["request"], &ids);
         let answer = house.ask(ask(&asked)).await;
+        all_callbacks_are_delivered(&house).await;
 
         let name = example["name"].as_str().unwrap().to_owned();
         let operation = operation(example["operation"].as_str().unwrap());
@@ -160,6 +167,15 @@ async fn every_operation_knows_the_fields_of_the_document_and_no_other() {
 
     assert!(asked > 8, "hardly any operation was asked");
     house.close().await;
+}
+
+/// What is being told shows in every answer, so the next request comes when all is.
+async fn all_callbacks_are_delivered(house: &House) {
+    until("all callbacks to be delivered", async || {
+        let pending = house.ask(Ask::get("/api/callbacks?status=pending")).await;
+        (pending.body["data"] == json!([])).then_some(())
+    })
+    .await;
 }
 
 /// An operation of the document.

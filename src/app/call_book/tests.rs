@@ -1,5 +1,6 @@
 //! Stories of calls in the book: what is stored when, and what a look at Asterisk's list ends.
 
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::*;
@@ -56,7 +57,7 @@ fn what_could_not_be_stored_is_tried_again_as_it_then_is() {
 
     let again = book.unsaved(10);
     assert_eq!(again.len(), 1);
-    assert_eq!(again[0].progress.status, CallStatus::InProgress);
+    assert_eq!(again[0].call.progress.status, CallStatus::InProgress);
     assert!(book.unsaved(10).is_empty());
 }
 
@@ -70,7 +71,7 @@ fn a_call_that_moved_while_it_was_stored_stays_to_be_stored_again() {
     book.saved(changed);
 
     let again = book.unsaved(10);
-    assert_eq!(again[0].progress.status, CallStatus::Completed);
+    assert_eq!(again[0].call.progress.status, CallStatus::Completed);
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn a_call_that_asterisk_no_longer_has_ends_a_moment_later() {
     book.handle_timeouts(at(12));
     assert_eq!(book.in_progress(), 0);
     assert_eq!(book.next_timeout(), None);
-    assert_eq!(book.unsaved(10)[0].progress.status, CallStatus::Failed);
+    assert_eq!(book.unsaved(10)[0].call.progress.status, CallStatus::Failed);
 }
 
 #[test]
@@ -106,9 +107,48 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
 #[test]
 fn a_call_of_an_earlier_run_is_looked_for() {
     let book = CallBook::default();
-    book.resume(call(1));
+    book.resume(call(1), 0);
 
     assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
+}
+
+#[test]
+fn a_call_that_tells_is_stored_once_it_is_placed_and_tells_each_change_once() {
+    let book = CallBook::default();
+    let id = CallId(Uuid::from_u128(1));
+    book.follow(telling(1));
+    assert_eq!(book.unsaved(10), [], "it may never be placed");
+    assert_eq!(book.changed().now_or_never(), None);
+
+    book.placed(id, at(1));
+    assert_eq!(book.changed().now_or_never(), Some(()));
+    let placed = book.unsaved(10);
+    assert_eq!((placed.len(), placed[0].told), (1, 0));
+    book.saved(placed);
+    book.handle_reports(vec![(id, Report::Ringing)], at(2));
+
+    assert_eq!(book.unsaved(10)[0].told, 1);
+}
+
+#[test]
+fn a_call_without_a_callback_url_is_not_stored_for_being_placed() {
+    let (book, id) = book_with_a_call();
+
+    book.placed(id, at(1));
+
+    assert_eq!(book.unsaved(10), []);
+}
+
+#[test]
+fn what_an_earlier_run_did_not_tell_is_told_first() {
+    let book = CallBook::default();
+
+    book.resume(telling(1), 0);
+    book.resume(telling(2), 1);
+
+    let untold = book.unsaved(10);
+    assert_eq!(untold.len(), 1);
+    assert_eq!(untold[0].call.id(), CallId(Uuid::from_u128(1)));
 }
 
 #[test]
@@ -129,6 +169,13 @@ fn book_with_a_call() -> (CallBook, CallId) {
 fn follow(book: &CallBook, id: u128) -> CallId {
     book.follow(call(id));
     CallId(Uuid::from_u128(id))
+}
+
+/// A call with a callback URL.
+fn telling(id: u128) -> Call {
+    let mut call = call(id);
+    call.request.callback_url = Some("https://example.com/hook".to_owned());
+    call
 }
 
 fn call(id: u128) -> Call {

@@ -8,7 +8,10 @@
 //! Asterisk reports the end of a call in pieces and in no fixed order: `Hangup` may come before or
 //! after `OriginateResponse`, and neither is always enough. [`Call`] holds what came until it is.
 
+pub mod announcement;
 pub mod cause;
+mod progress;
+pub mod view;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::cause::Cause;
+pub use self::progress::Progress;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
 use super::tenant::{CampaignId, TenantId};
@@ -110,25 +114,6 @@ pub struct CallRequest {
     pub journey: Option<serde_json::Value>,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
-}
-
-/// How far a call has come, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// The state.
-    pub status: CallStatus,
-    /// Why it ended.
-    pub cause: Option<Cause>,
-    /// The SIP status that ended it, where Asterisk tells (22 and later).
-    pub sip_code: Option<u16>,
-    /// When it was handed to Asterisk.
-    pub initiated_at: Option<DateTime<Utc>>,
-    /// When the phone began to ring.
-    pub ringing_at: Option<DateTime<Utc>>,
-    /// When it was answered.
-    pub answered_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// What Asterisk reported about a call.
@@ -305,19 +290,6 @@ impl Call {
         self.progress.cause = Some(cause);
         self.progress.ended_at = Some(now);
         true
-    }
-}
-
-impl Progress {
-    /// From the hand-over to Asterisk to the end, in whole seconds; none before the end.
-    pub fn duration_seconds(&self) -> Option<i64> {
-        Some((self.ended_at? - self.initiated_at?).num_seconds().max(0))
-    }
-
-    /// From the answer to the end, in whole seconds; 0 for a call never answered, none before the end.
-    pub fn talk_seconds(&self) -> Option<i64> {
-        let ended = self.ended_at?;
-        Some(self.answered_at.map_or(0, |answered| (ended - answered).num_seconds().max(0)))
     }
 }
 

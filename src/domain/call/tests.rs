@@ -1,5 +1,6 @@
 //! Stories of calls, told in the order Asterisk told them.
 
+use super::view::CallView;
 use super::*;
 
 const BUSY: Report = Report::HungUp { cause: 17, sip_code: Some(486) };
@@ -147,6 +148,38 @@ fn a_status_is_read_back_from_its_word() {
         assert_eq!(status.as_str().parse(), Ok(status));
         assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
     }
+}
+
+#[test]
+fn each_state_is_announced_as_the_call_then_was() {
+    let (mut call, at) = call();
+    call.handle_report(Report::Ringing, at(2));
+    call.handle_report(Report::Answered, at(5));
+    call.handle_report(Report::HungUp { cause: 16, sip_code: Some(200) }, at(9));
+
+    let told = call.announcements(0);
+
+    let kinds: Vec<_> = told.iter().map(|one| (one.sequence, one.kind.as_str())).collect();
+    let all = ["call.initiated", "call.ringing", "call.in-progress", "call.completed"];
+    assert_eq!(kinds, (1..).zip(all).collect::<Vec<_>>());
+    assert_eq!(told[1].timestamp, at(2));
+    let ringing = &told[1].data;
+    assert_eq!((ringing.status, ringing.answered_at), (CallStatus::Ringing, None));
+    assert_eq!((&ringing.cause, ringing.sip_code, ringing.ended_at), (&None, None, None));
+    assert_eq!(ringing.timeline.as_ref().unwrap().len(), 2);
+    assert_eq!(told[3].data, CallView::in_full(&call));
+}
+
+#[test]
+fn what_was_told_and_what_never_happened_is_not_announced() {
+    let (mut call, at) = call();
+    assert_eq!(call.announcements(call.steps()), []);
+
+    call.handle_report(Report::Answered, at(5));
+
+    let told = call.announcements(1);
+    assert_eq!(told.len(), 1, "it never rang");
+    assert_eq!((told[0].sequence, told[0].kind.as_str()), (2, "call.in-progress"));
 }
 
 /// A call placed at second zero with a ring time-out of 30 s, and a clock to speak of later seconds.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::schemas::{Callee, Shown, WrittenNumber};
+use super::schemas::{CallbackUrl, Callee, Shown, WrittenNumber};
 use crate::domain::campaign::Join;
 use crate::domain::did::{DidStatus, TrunkName};
 use crate::domain::number::AreaCode;
@@ -138,12 +138,8 @@ pub(in crate::http) struct MakeCallBody {
     /// How long the phone may ring; what the configuration says where left out.
     #[schema(minimum = 1, maximum = 600)]
     ring_timeout_seconds: Option<u32>,
-    /// Where changes will be posted. It is kept; nothing is posted to it in this version.
-    #[schema(
-        pattern = "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?$",
-        max_length = 2048
-    )]
-    callback_url: Option<String>,
+    /// Where each change of the call is posted, signed.
+    callback_url: Option<CallbackUrl>,
     /// The journey engine's own reference, given back with the call; at most 16 KiB of JSON.
     #[schema(value_type = Option<Value>)]
     journey: Option<Value>,

@@ -23,8 +23,9 @@ pub(super) use self::asked::{
     NewDidBody, NewKeyBody, NewTenantBody,
 };
 pub(super) use self::parameters::{
-    AuditQuery, CallListQuery, DidFilterQuery, DidListQuery, IdempotencyKey, ImportQuery,
-    KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid,
+    AuditQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidListQuery, IdempotencyKey,
+    ImportQuery, KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant,
+    PathUuid, ReplayQuery,
 };
 pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
 pub(super) use self::schemas::DidCsv;
@@ -49,6 +50,7 @@ pub(super) use self::schemas::DidCsv;
     ),
     tags(
         (name = "Calls", description = "Place calls and follow them."),
+        (name = "Callbacks", description = "What a call's `callbackUrl` was told of it."),
         (name = "DIDs", description = "The numbers that may be shown as caller ID."),
         (name = "Campaigns", description = "Pools of DIDs, and how they are picked from."),
         (name = "Tenants", description = "Who owns numbers and places calls."),

@@ -7,7 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::schemas::{Callee, WrittenNumber};
-use crate::domain::call::CallStatus;
+use crate::domain::call::{CallId, CallStatus};
+use crate::domain::callback::CallbackStatus;
 use crate::domain::did::{DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, Region};
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -150,6 +151,38 @@ pub(in crate::http) struct CallListQuery {
     cursor: Option<String>,
 }
 
+/// Which callbacks to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct CallbackListQuery {
+    /// Only those that have come so far.
+    status: Option<CallbackStatus>,
+    /// Only those that tell of this call.
+    call_id: Option<CallId>,
+    /// How many at once; 100 where left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// The `nextCursor` of the part before, asked for with the same filters.
+    #[param(min_length = 1, max_length = 200)]
+    cursor: Option<String>,
+}
+
+/// Which callbacks to send again.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ReplayQuery {
+    /// The dead ones; others are sent again one by one.
+    #[param(inline)]
+    status: Replayed,
+}
+
+/// The one status of callbacks that are sent again together.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+enum Replayed {
+    Dead,
+}
+
 /// The `{id}` of a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -206,7 +239,7 @@ pub(in crate::http) struct KeyListQuery {
 pub(in crate::http) struct AuditQuery {
     /// Only what was done to this DID.
     did_id: Option<DidId>,
-    /// Only what was done to this kind of thing: `did`, `import`, `tenant`, `campaign` or `key`.
+    /// Only what was done to this kind of thing: `did`, `import`, `tenant`, `campaign`, `callback` or `key`.
     #[param(pattern = "^[^\\x00]+$")]
     subject_type: Option<String>,
     /// Only what was done to the thing with this id.

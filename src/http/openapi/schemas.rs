@@ -9,6 +9,7 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::call::{CallId, CallStatus};
+use crate::domain::callback::{CallbackId, CallbackStatus};
 use crate::domain::campaign::Join;
 use crate::domain::did::{DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, E164, Region};
@@ -23,6 +24,9 @@ pub(in crate::http) struct Callee;
 
 /// What a call is to show, in a request.
 pub(in crate::http) struct Shown;
+
+/// Where a call's changes are posted, in a request.
+pub(in crate::http) struct CallbackUrl;
 
 /// A CSV of DIDs, in an answer.
 pub(in crate::http) struct DidCsv;
@@ -60,6 +64,11 @@ schemas! {
         "`queued` → `initiated` → `ringing` → `in-progress` → `completed`, or `busy`, `no-answer`, `canceled`, `failed`.",
         &["queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "canceled", "failed"],
     );
+    CallbackId "CallbackId": uuid("The id of a callback, also its `webhook-id`.");
+    CallbackStatus "CallbackStatus": words(
+        "`pending` (sent, or to be sent), `delivered`, `dead` (given up until it is replayed).",
+        &["pending", "delivered", "dead"],
+    );
     Join "Join": words(
         "Where a DID that joins begins: `count`, by its own lifetime count, so that a new one is shown until it has \
          caught up, or `lowest`, level with the least used of those that can be picked.",
@@ -72,17 +81,26 @@ schemas! {
         "`admin` (all tenants), `operator` (all of one tenant), `journey` (calls and picks), `viewer` (reads).",
         &["admin", "operator", "journey", "viewer"],
     );
-    WrittenNumber "WrittenNumber": number(
+    WrittenNumber "WrittenNumber": of_format(
+        "phone-number",
         "A telephone number in any written form; without `+` it is read as a North American one. It must have the \
          length that its country's numbers have.",
         "^[0-9+ ().-]{7,64}$",
         "(404) 555-6789",
     );
-    Callee "Callee": number(
+    Callee "Callee": of_format(
+        "phone-number",
         "A telephone number with its `+` and country; between the digits may stand what people write there. It must \
          have the length that its country's numbers have.",
         r"^\+[0-9 ().-]{7,63}$",
         "+14155550123",
+    );
+    CallbackUrl "CallbackUrl": of_format(
+        "callback-url",
+        "An http or https URL of at most 2048 bytes, without a user name, a password or port 0. A private address is \
+         refused unless `[webhooks] allow_private_targets = true`.",
+        r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f-\x9f\\]+$",
+        "https://journeys.example.com/callbacks",
     );
     Shown "Shown": Schema::AnyOf(
         AnyOfBuilder::new()
@@ -106,9 +124,9 @@ fn pattern(says: &str, pattern: &str, example: &str) -> Schema {
     Schema::Object(schema.examples([example]).build())
 }
 
-/// A pattern alone cannot know every country's numbers; the format says that there is more to it.
-fn number(says: &str, pattern: &str, example: &str) -> Schema {
-    let format = SchemaFormat::Custom("phone-number".to_owned());
+/// A pattern alone cannot know every country's numbers, or every host; the format says that there is more to it.
+fn of_format(format: &str, says: &str, pattern: &str, example: &str) -> Schema {
+    let format = SchemaFormat::Custom(format.to_owned());
     let schema = text().description(Some(says)).pattern(Some(pattern)).format(Some(format));
     Schema::Object(schema.examples([example]).build())
 }

@@ -3,16 +3,15 @@
 //! Rows are inserted by the ledger, in the transaction that counts their use.
 
 mod row;
+mod save;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use uuid::Uuid;
 
 use self::row::CallRow;
+pub(super) use self::save::{Told, save_to_postgres, save_to_sqlite};
 use super::ledger::WriterId;
-use super::{
-    Database, During, ListError, Page, Store, StoreError, id_text, on, stored_time, time_text,
-};
+use super::{During, ListError, Page, Store, StoreError, on};
 use crate::domain::call::{Call, CallId, CallStatus};
 use crate::domain::did::DidId;
 use crate::domain::number::E164;
@@ -62,28 +61,6 @@ macro_rules! list {
 const LIST: &str = list!("");
 const LIST_ON: &str = list!("and (created_at, id) < ($7, $8)");
 
-macro_rules! save {
-    ($from:literal) => {
-        concat!(
-            "update calls set status = n.status, cause = n.cause, sip_code = n.sip_code, \
-             initiated_at = n.initiated_at, ringing_at = n.ringing_at, \
-             answered_at = n.answered_at, ended_at = n.ended_at from ",
-            $from,
-            " where calls.id = n.id and calls.ended_at is null"
-        )
-    };
-}
-const SAVE_POSTGRES: &str = save!(
-    "unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], \
-     $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
-     as n (id, status, cause, sip_code, initiated_at, ringing_at, answered_at, ended_at)"
-);
-const SAVE_SQLITE: &str = save!(
-    "(select unhex(value ->> 0) as id, value ->> 1 as status, value ->> 2 as cause, \
-     value ->> 3 as sip_code, value ->> 4 as initiated_at, value ->> 5 as ringing_at, \
-     value ->> 6 as answered_at, value ->> 7 as ended_at from json_each($1)) as n"
-);
-
 impl Store {
     /// The tenant's call with this id.
     pub async fn call(&self, tenant: &TenantId, id: CallId) -> Result<Option<Call>, StoreError> {
@@ -124,32 +101,22 @@ impl Store {
         Ok(Page::of(calls, limit as usize, write_cursor))
     }
 
-    /// The calls that this writer recorded and that have not ended.
-    pub async fn open_calls(&self, writer: WriterId) -> Result<Vec<Call>, StoreError> {
+    /// The calls that this writer recorded and that have not ended, each with how many of its
+    /// changes were announced.
+    pub async fn open_calls(&self, writer: WriterId) -> Result<Vec<(Call, u32)>, StoreError> {
         let rows: Vec<CallRow> = on!(self.reads(), pool => sqlx::query_as(READ_OPEN)
             .bind(writer.0)
             .fetch_all(pool)
             .await)
         .during("read the open calls")?;
-        rows.into_iter().map(Call::try_from).collect::<Result<_, _>>().during("read the open calls")
-    }
-
-    /// Saves how far these calls have come, all in one statement.
-    ///
-    /// A call that has ended in the store stays as it is. Of two entries for one call the last
-    /// counts.
-    pub async fn save_calls(&self, calls: &[Call]) -> Result<(), StoreError> {
-        // Rows in the order of ids, so that two savers cannot wait for each other.
-        let latest: std::collections::BTreeMap<Uuid, &Call> =
-            calls.iter().map(|call| (call.id().0, call)).collect();
-        let calls: Vec<&Call> = latest.into_values().collect();
-        match &self.database {
-            Database::Postgres { pool } => save_to_postgres(&calls).execute(pool).await.map(drop),
-            Database::Sqlite { writer, .. } => {
-                save_to_sqlite(&calls).execute(writer).await.map(drop)
-            }
-        }
-        .during("save the calls")
+        let announced = |row: &CallRow| u32::try_from(row.announced).unwrap_or(u32::MAX);
+        rows.into_iter()
+            .map(|row| {
+                let told = announced(&row);
+                Call::try_from(row).map(|call| (call, told))
+            })
+            .collect::<Result<_, _>>()
+            .during("read the open calls")
     }
 
     /// The call that the tenant placed under this idempotency key.
@@ -169,47 +136,6 @@ impl Store {
             request_hash: hash.unwrap_or_default(),
         }))
     }
-}
-
-type Query<DB> = sqlx::query::Query<'static, DB, <DB as sqlx::Database>::Arguments>;
-
-pub(super) fn save_to_postgres(calls: &[&Call]) -> Query<sqlx::Postgres> {
-    let times = |read: fn(&Call) -> Option<DateTime<Utc>>| -> Vec<Option<DateTime<Utc>>> {
-        calls.iter().map(|call| read(call)).collect()
-    };
-    let numbers = |read: fn(&Call) -> Option<u16>| -> Vec<Option<i64>> {
-        calls.iter().map(|call| read(call).map(i64::from)).collect()
-    };
-    sqlx::query(SAVE_POSTGRES)
-        .bind(calls.iter().map(|call| call.id().0).collect::<Vec<_>>())
-        .bind(calls.iter().map(|call| call.progress.status.as_str()).collect::<Vec<_>>())
-        .bind(numbers(|call| call.progress.cause.map(|cause| cause.0)))
-        .bind(numbers(|call| call.progress.sip_code))
-        .bind(times(|call| call.progress.initiated_at))
-        .bind(times(|call| call.progress.ringing_at))
-        .bind(times(|call| call.progress.answered_at))
-        .bind(times(|call| call.progress.ended_at))
-}
-
-pub(super) fn save_to_sqlite(calls: &[&Call]) -> Query<sqlx::Sqlite> {
-    let time = |at: Option<DateTime<Utc>>| at.map(|at| time_text(stored_time(at)));
-    let rows: Vec<_> = calls
-        .iter()
-        .map(|call| {
-            let progress = &call.progress;
-            json!([
-                id_text(call.id().0),
-                progress.status,
-                progress.cause.map(|cause| cause.0),
-                progress.sip_code,
-                time(progress.initiated_at),
-                time(progress.ringing_at),
-                time(progress.answered_at),
-                time(progress.ended_at),
-            ])
-        })
-        .collect();
-    sqlx::query(SAVE_SQLITE).bind(serde_json::Value::Array(rows).to_string())
 }
 
 /// The place of this call in a list, in characters that no URL changes.

@@ -32,6 +32,7 @@ pub(super) struct CallRow {
     ringing_at: Option<DateTime<Utc>>,
     answered_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
+    pub(super) announced: i64,
 }
 
 impl TryFrom<CallRow> for Call {

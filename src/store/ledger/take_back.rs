@@ -4,7 +4,7 @@ use super::Ledger;
 use crate::domain::call::Call;
 use crate::domain::did::DidId;
 use crate::domain::tenant::TenantId;
-use crate::store::calls::{save_to_postgres, save_to_sqlite};
+use crate::store::calls::{Told, save_to_postgres, save_to_sqlite};
 use crate::store::dids::saturate;
 use crate::store::{Database, During, Store, StoreError};
 
@@ -45,7 +45,7 @@ impl Store {
                 async {
                     let mut transaction = $transaction.await?;
                     if let Some(call) = call {
-                        let ended = $save(&[call]).execute(&mut *transaction).await?;
+                        let ended = $save(&[call], &Told::new()).execute(&mut *transaction).await?;
                         if ended.rows_affected() == 0 {
                             return Ok(None);
                         }

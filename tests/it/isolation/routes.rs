@@ -45,6 +45,9 @@ const IMPORT: &str = "/api/asterisk-dids/import";
 const EXPORT: &str = "/api/asterisk-dids/export";
 const RESET: &str = "/api/asterisk-dids/{id}/reset-usage";
 const REJECTED: &str = "/api/asterisk-dids/imports/{id}/rejected";
+const CALLBACKS: &str = "/api/callbacks";
+const REPLAY: &str = "/api/callbacks/{id}/replay";
+const REPLAY_DEAD: &str = "/api/callbacks/replay";
 const NODE: &str = "/api/journeys/make-call";
 const TO: &str = "+14155550199";
 
@@ -129,6 +132,19 @@ pub(super) const ROUTES: &[Route] = &[
     }),
     route("POST", NODE, NOBODY, Own(403), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "acme", "to": TO}))]
+    }),
+    route("GET", CALLBACKS, ALL, Own(200), |acme| {
+        vec![
+            Ask::get("/api/callbacks?limit=1000"),
+            Ask::get("/api/callbacks?status=dead"),
+            Ask::get(&format!("/api/callbacks?callId={}", acme.call)),
+        ]
+    }),
+    route("POST", REPLAY, OPERATORS, NotFound("callback_not_found"), |acme| {
+        vec![Ask::post_as(&REPLAY.replace("{id}", &acme.callback), "", "")]
+    }),
+    route("POST", REPLAY_DEAD, OPERATORS, Own(202), |_| {
+        vec![Ask::post_as("/api/callbacks/replay?status=dead", "", "")]
     }),
     route("GET", "/api/campaigns", ALL, Own(200), |_| vec![Ask::get("/api/campaigns")]),
     // The same id may be another tenant's.

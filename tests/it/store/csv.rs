@@ -77,6 +77,7 @@ pub(super) fn app(store: &Store) -> App {
         campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        outbox: Arc::default(),
         imports: Default::default(),
         settings: Arc::default(),
         tasks: Default::default(),

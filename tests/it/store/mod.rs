@@ -1,6 +1,7 @@
 //! The store, from outside: the same stories on both databases, and what happens when one dies.
 
 mod audit_log;
+mod callbacks;
 mod campaigns;
 mod changes;
 mod chaos;

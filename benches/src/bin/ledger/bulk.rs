@@ -94,6 +94,7 @@ pub async fn app(url: &str) -> App {
         campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        outbox: Arc::default(),
         imports: Default::default(),
         settings: Arc::default(),
         tasks: Default::default(),

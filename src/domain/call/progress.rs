@@ -1,0 +1,67 @@
+//! How far a call has come, and when.
+
+use chrono::{DateTime, Utc};
+
+use super::CallStatus;
+use super::cause::Cause;
+
+/// How far a call has come, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The state.
+    pub status: CallStatus,
+    /// Why it ended.
+    pub cause: Option<Cause>,
+    /// The SIP status that ended it, where Asterisk tells (22 and later).
+    pub sip_code: Option<u16>,
+    /// When it was handed to Asterisk.
+    pub initiated_at: Option<DateTime<Utc>>,
+    /// When the phone began to ring.
+    pub ringing_at: Option<DateTime<Utc>>,
+    /// When it was answered.
+    pub answered_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+impl Progress {
+    /// Each state the call was in and when it came there, the oldest first.
+    pub fn steps(&self) -> Vec<(CallStatus, DateTime<Utc>)> {
+        let end = self.status.is_end().then_some(self.status);
+        let steps = [
+            (Some(CallStatus::Initiated), self.initiated_at),
+            (Some(CallStatus::Ringing), self.ringing_at),
+            (Some(CallStatus::InProgress), self.answered_at),
+            (end, self.ended_at),
+        ];
+        steps.into_iter().filter_map(|(status, at)| Some((status?, at?))).collect()
+    }
+
+    /// What was known when the call came to its first `count` steps.
+    pub(super) fn up_to(&self, count: usize) -> Self {
+        let steps = self.steps();
+        let passed = &steps[..count.min(steps.len())];
+        let reached = |step: CallStatus| passed.iter().any(|(status, _)| *status == step);
+        let over = passed.len() == steps.len() && self.status.is_end();
+        Self {
+            status: passed.last().map_or(self.status, |(status, _)| *status),
+            cause: self.cause.filter(|_| over),
+            sip_code: self.sip_code.filter(|_| over),
+            initiated_at: self.initiated_at.filter(|_| reached(CallStatus::Initiated)),
+            ringing_at: self.ringing_at.filter(|_| reached(CallStatus::Ringing)),
+            answered_at: self.answered_at.filter(|_| reached(CallStatus::InProgress)),
+            ended_at: self.ended_at.filter(|_| over),
+        }
+    }
+
+    /// From the hand-over to Asterisk to the end, in whole seconds; none before the end.
+    pub fn duration_seconds(&self) -> Option<i64> {
+        Some((self.ended_at? - self.initiated_at?).num_seconds().max(0))
+    }
+
+    /// From the answer to the end, in whole seconds; 0 for a call never answered, none before the end.
+    pub fn talk_seconds(&self) -> Option<i64> {
+        let ended = self.ended_at?;
+        Some(self.answered_at.map_or(0, |answered| (ended - answered).num_seconds().max(0)))
+    }
+}
