@@ -26,7 +26,7 @@ use super::problem::{Code, Limit, Problem};
 use super::request::{PathId, QueryString, media_type, too_large};
 use crate::app::App;
 use crate::app::import_dids::{
-    ImportError, ImportFailure, ImportReport, ImportSettings, TooManyImports, import_dids,
+    ImportError, ImportFailure, ImportReport, ImportSettings, ROW_MAX, TooManyImports, import_dids,
     rejected_rows,
 };
 use crate::app::manage_tenants::know;
@@ -267,10 +267,14 @@ impl From<TooManyImports> for Problem {
 impl From<ImportError<StoreError>> for Problem {
     fn from(error: ImportError<StoreError>) -> Self {
         match &error.failure {
-            ImportFailure::Header(_)
-            | ImportFailure::Empty
-            | ImportFailure::NotText
-            | ImportFailure::RowTooLong { .. } => Self::new(Code::InvalidCsv, error).at(FIELD),
+            ImportFailure::Header(_) | ImportFailure::Empty | ImportFailure::NotText => {
+                Self::new(Code::InvalidCsv, error).at(FIELD)
+            }
+            ImportFailure::RowTooLong { .. } => {
+                let max = ROW_MAX as u64;
+                let limit = Limit { name: "row_bytes", current: max + 1, max };
+                Self::new(Code::InvalidCsv, error).at(FIELD).over(limit)
+            }
             ImportFailure::Source(_) => Self::new(Code::InvalidBody, error),
             ImportFailure::Sink(_) => {
                 let stored = error.report.imported + error.report.updated;

@@ -180,3 +180,17 @@ fn with_another_secret(key: &str) -> String {
     let (rest, last) = key.split_at(key.len() - 1);
     format!("{rest}{}", if last == "0" { "1" } else { "0" })
 }
+
+#[tokio::test]
+async fn a_row_over_the_bound_names_it() {
+    let house = House::open().await;
+    let file = format!("number,notes\n+14045550001,{}\n", "x".repeat(100_000));
+
+    let refused = house.ask(Ask::post_as("/api/asterisk-dids/import", "text/csv", file)).await;
+
+    assert_eq!(refused.problem(), (422, "invalid_csv"));
+    assert_eq!(
+        (&refused.body["limit"], &refused.body["max"]),
+        (&json!("row_bytes"), &json!(65536))
+    );
+}

@@ -37,6 +37,7 @@ use crate::domain::number::{E164, Region};
 pub use self::inventory::import_dids;
 pub use self::rejected::rejected_rows;
 pub use self::report::{ImportReport, Stored};
+pub use self::rows::ROW_MAX;
 pub use self::under_way::{ImportTurn, ImportsUnderWay, TooManyImports};
 
 /// DIDs handed to the sink at once.

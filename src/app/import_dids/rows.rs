@@ -4,7 +4,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 /// The longest row, in bytes. A quote that is never closed would else take in the whole file, and
 /// a page of a list holds a thousand rows.
-const ROW_MAX: usize = 64 * 1024;
+pub const ROW_MAX: usize = 64 * 1024;
 
 /// The most cells in a row.
 const CELLS_MAX: usize = 4096;
