@@ -228,7 +228,8 @@ impl RotationIndex {
     }
 }
 
-const NO_NUMBERS: RangeInclusive<u64> = 1..=0;
+/// No number is 0.
+const NO_NUMBERS: RangeInclusive<u64> = 0..=0;
 
 /// Among numbers with as many digits the order of texts is that of values: those up to this one.
 fn numbers_before(number: u64) -> RangeInclusive<u64> {
