@@ -78,7 +78,7 @@ pub async fn list_dids(
     let next = found.last().filter(|_| more).map(|last| place_of(filter.sort, last).cursor());
     let ids: Vec<DidId> = found.iter().map(|found| found.id).collect();
     let mut items = app.store.these_dids(tenant, &ids).await?;
-    items.retain(|did| matches(filter, did));
+    items.retain(|did| matches(filter, digits, did));
     Ok(Page { items, next })
 }
 
@@ -100,9 +100,9 @@ fn store_has_the_order(app: &App, tenant: &TenantId, filter: &DidFilter) -> bool
     }
 }
 
-/// All but the digits: no number ever changes.
-fn matches(filter: &DidFilter, did: &Did) -> bool {
-    filter.status.is_none_or(|status| status == did.status)
+fn matches(filter: &DidFilter, digits: Option<Digits>, did: &Did) -> bool {
+    digits.is_none_or(|digits| digits.are_in(did.number))
+        && filter.status.is_none_or(|status| status == did.status)
         && (filter.area_code.is_none() || filter.area_code == did.area_code)
         && filter.trunk.as_ref().is_none_or(|trunk| *trunk == did.trunk)
         && (filter.campaign.is_none() || filter.campaign == did.campaign)
@@ -133,4 +133,41 @@ fn found_at(place: DidPlace) -> Found {
         DidPlace::Created(id) => (id, any, 0),
     };
     Found { id, number, usage_count }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::did::{DidStatus, TrunkName};
+
+    #[test]
+    fn a_did_whose_number_was_changed_meanwhile_is_left_out() {
+        let digits = |text| Digits::read(text).unwrap();
+        let found = did("+14045550001");
+
+        assert!(matches(&DidFilter::default(), digits("40455"), &found));
+        assert!(!matches(&DidFilter::default(), digits("40455"), &did("+12125550001")));
+    }
+
+    fn did(number: &str) -> Did {
+        let number: E164 = number.parse().unwrap();
+        Did {
+            id: DidId(uuid::Uuid::nil()),
+            tenant: TenantId::default_tenant(),
+            number,
+            area_code: number.area_code(),
+            trunk: TrunkName::pjsip(),
+            status: DidStatus::Active,
+            usage_count: 0,
+            head_start: 0,
+            max_usage: None,
+            last_used: None,
+            campaign: None,
+            metadata: serde_json::Map::new(),
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
 }

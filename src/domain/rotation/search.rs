@@ -102,7 +102,8 @@ impl Digits {
         Ok((digits.count > 0).then_some(digits))
     }
 
-    fn are_in(self, number: E164) -> bool {
+    /// Whether the number has these digits, one after the other.
+    pub fn are_in(self, number: E164) -> bool {
         let (number, length) = packed(number.digits());
         let mask = (1_u64 << (4 * self.count)) - 1;
         (0..(length + 1).saturating_sub(self.count))
