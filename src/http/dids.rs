@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::auth::{MayChange, MayRead};
 use super::fields::{Fields, not_a_number};
-use super::openapi::{DidListQuery, NewDidBody, NextQuery, PathUuid, refusals};
+use super::openapi::{
+    DidFilterQuery, DidOrderQuery, NewDidBody, NextQuery, PageQuery, PathUuid, refusals,
+};
 use super::problem::{Code, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{DidView, NextView, PageView};
@@ -66,7 +68,7 @@ pub(super) async fn create(
 /// The tenant's DIDs, a part at a time.
 #[utoipa::path(
     get, path = "/api/asterisk-dids", tag = "DIDs", operation_id = "listDids",
-    params(DidListQuery),
+    params(DidFilterQuery, DidOrderQuery, PageQuery),
     responses((status = 200, description = "A part of the list", body = PageView<DidView>), Listing),
 )]
 pub(super) async fn list(

@@ -126,7 +126,7 @@ pub(super) async fn import(
 
 /// Have the rejected rows of an import
 ///
-/// The rows as they were, with their columns `rotary_row` and `rotary_error`, which an import does not look at. Only the
+/// The rows as they were, with their columns `rotaryRow` and `rotaryError`, which an import does not look at. Only the
 /// newest imports' are kept.
 #[utoipa::path(
     get, path = "/api/asterisk-dids/imports/{id}/rejected", tag = "DIDs", operation_id = "rejectedRows",

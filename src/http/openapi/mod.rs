@@ -23,7 +23,7 @@ pub(super) use self::asked::{
     NewDidBody, NewKeyBody, NewTenantBody,
 };
 pub(super) use self::parameters::{
-    AuditQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidListQuery, IdempotencyKey,
+    AuditQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery, IdempotencyKey,
     ImportQuery, KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant,
     PathUuid, ReplayQuery,
 };

@@ -13,35 +13,16 @@ use crate::domain::did::{DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, Region};
 use crate::domain::tenant::{CampaignId, TenantId};
 
-/// Which DIDs to list.
+/// In which order to list DIDs.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct DidListQuery {
-    /// Only the one with this number.
-    number: Option<WrittenNumber>,
-    /// Only those of this status.
-    status: Option<DidStatus>,
-    /// Only those of this area code.
-    area_code: Option<AreaCode>,
-    /// Only those of this trunk.
-    trunk: Option<TrunkName>,
-    /// Only those of this pool.
-    campaign_id: Option<CampaignId>,
-    /// Only those with these digits anywhere in the number.
-    #[param(pattern = "^[^\\x00]*[0-9][^\\x00]*$", max_length = 64)]
-    q: Option<String>,
+pub(in crate::http) struct DidOrderQuery {
     /// The order; `number` where left out.
     #[param(inline)]
     sort: Option<DidOrder>,
-    /// How many at once; 100 where left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// The `nextCursor` of the part before, asked for with the same filters.
-    #[param(min_length = 1, max_length = 200)]
-    cursor: Option<String>,
 }
 
-/// Which DIDs to export.
+/// Which DIDs to list or export.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(in crate::http) struct DidFilterQuery {
