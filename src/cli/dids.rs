@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::change_dids::{OneArgs, SetArgs, remove, set, show};
 use super::client::{Ask, Client};
+use super::did_filter::DidFilterArgs;
 use super::export::{ExportArgs, export};
 use super::failure::Failure;
 use super::import::{ImportArgs, import};
@@ -37,21 +38,8 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only these: active, available, inactive or suspended
-    #[arg(long)]
-    status: Option<DidStatus>,
-    /// Only this area code
-    #[arg(long)]
-    area_code: Option<AreaCode>,
-    /// Only this trunk
-    #[arg(long)]
-    trunk: Option<TrunkName>,
-    /// Only this campaign
-    #[arg(long)]
-    campaign: Option<CampaignId>,
-    /// Only numbers with these digits anywhere
-    #[arg(long)]
-    q: Option<String>,
+    #[command(flatten)]
+    filter: DidFilterArgs,
     /// number, usage or created [default: number]
     #[arg(long)]
     sort: Option<String>,
@@ -116,12 +104,9 @@ pub(super) async fn run(
 }
 
 async fn list(args: ListArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
-    let ask = Ask::get("/api/asterisk-dids")
-        .query("status", args.status)
-        .query("areaCode", args.area_code)
-        .query("trunk", args.trunk)
-        .query("campaignId", args.campaign)
-        .query("q", args.q)
+    let ask = args
+        .filter
+        .of(Ask::get("/api/asterisk-dids"))
         .query("sort", args.sort)
         .query("limit", Some(args.limit))
         .query("cursor", args.cursor);

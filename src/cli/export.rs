@@ -8,32 +8,17 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::client::{Ask, Client};
+use super::did_filter::DidFilterArgs;
 use super::failure::{Failure, PROBLEM};
 use super::output::Output;
-use crate::domain::did::{DidStatus, TrunkName};
-use crate::domain::number::AreaCode;
-use crate::domain::tenant::CampaignId;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Only these: active, available, inactive or suspended
-    #[arg(long)]
-    status: Option<DidStatus>,
-    /// Only this area code
-    #[arg(long)]
-    area_code: Option<AreaCode>,
-    /// Only this trunk
-    #[arg(long)]
-    trunk: Option<TrunkName>,
-    /// Only this campaign
-    #[arg(long)]
-    campaign: Option<CampaignId>,
-    /// Only numbers with these digits anywhere
-    #[arg(long)]
-    q: Option<String>,
+    #[command(flatten)]
+    filter: DidFilterArgs,
 }
 
 /// Exports. A file gets its name only when it is whole.
@@ -42,12 +27,7 @@ pub(super) async fn export(
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let ask = Ask::get("/api/asterisk-dids/export")
-        .query("status", args.status)
-        .query("areaCode", args.area_code)
-        .query("trunk", args.trunk)
-        .query("campaignId", args.campaign)
-        .query("q", args.q);
+    let ask = args.filter.of(Ask::get("/api/asterisk-dids/export"));
     match args.out {
         None => {
             let out = output.writer();

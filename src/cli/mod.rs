@@ -10,6 +10,7 @@ mod calls;
 mod campaigns;
 mod change_dids;
 pub mod client;
+mod did_filter;
 mod dids;
 mod export;
 pub mod failure;
