@@ -84,43 +84,34 @@ create trigger asterisk_dids_tell_lowered after update of usage_count
     on asterisk_dids for each row when (new.usage_count < old.usage_count)
     execute function asterisk_dids_changed();
 
--- A chunk of an import is told as a range: its ids rise with time and lie together.
-create function asterisk_dids_added() returns trigger language plpgsql as $$
+-- Few are told one by one. A chunk of an import is told as a range: its ids rise with time and lie
+-- together. Of many that are gone there is no range to read.
+create function asterisk_dids_came_or_went() returns trigger language plpgsql as $$
+declare
+    many constant bigint := case tg_op when 'INSERT' then 1000 else 5000 end;
+    are_many constant boolean := (select count(*) from (select from touched limit many + 1) few) > many;
 begin
-    if (select count(*) from (select from added limit 1001) few) > 1000 then
+    if are_many and tg_op = 'INSERT' then
         perform pg_notify('rotary_dids', concat_ws(' ', 'added',
             coalesce(nullif(current_setting('rotary.daemon', true), ''), '-'),
-            (select id from added order by id limit 1),
-            (select id from added order by id desc limit 1)));
+            (select id from touched order by id limit 1),
+            (select id from touched order by id desc limit 1)));
+    elsif are_many then
+        perform pg_notify('rotary_dids', 'everything');
     else
         perform pg_notify('rotary_dids', 'dids ' || tenant_id || ' ' || string_agg(id::text, ','))
         from (
             select tenant_id, id, (row_number() over (partition by tenant_id) - 1) / 200 as message
-            from added where tenant_id ~ '^[A-Za-z0-9_.:-]{1,64}$'
+            from touched where tenant_id ~ '^[A-Za-z0-9_.:-]{1,64}$'
         ) told group by tenant_id, message;
     end if;
     return null;
 end
 $$;
 create trigger asterisk_dids_tell_added after insert on asterisk_dids
-    referencing new table as added for each statement execute function asterisk_dids_added();
-
-create function asterisk_dids_removed() returns trigger language plpgsql as $$
-begin
-    if (select count(*) from (select from removed limit 5001) few) > 5000 then
-        perform pg_notify('rotary_dids', 'everything');
-    else
-        perform pg_notify('rotary_dids', 'dids ' || tenant_id || ' ' || string_agg(id::text, ','))
-        from (
-            select tenant_id, id, (row_number() over (partition by tenant_id) - 1) / 200 as message
-            from removed where tenant_id ~ '^[A-Za-z0-9_.:-]{1,64}$'
-        ) told group by tenant_id, message;
-    end if;
-    return null;
-end
-$$;
+    referencing new table as touched for each statement execute function asterisk_dids_came_or_went();
 create trigger asterisk_dids_tell_removed after delete on asterisk_dids
-    referencing old table as removed for each statement execute function asterisk_dids_removed();
+    referencing old table as touched for each statement execute function asterisk_dids_came_or_went();
 
 create function asterisk_dids_cut() returns trigger language plpgsql as $$
 begin
