@@ -143,6 +143,8 @@ impl Originate {
             Destination::Application { application, data } => {
                 message.header("Application", application)?.header("Data", data)?
             }
+            // Asterisk refuses what leads nowhere.
+            Destination::Untold => message,
         };
         self.variables.iter().try_fold(message, |message, (name, value)| {
             let field = |why| InvalidHeader { field: format!("variables.{name}"), why };

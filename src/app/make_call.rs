@@ -9,10 +9,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::pick_did::{Choice, PickError, pick_did, take_back};
-use super::{App, Trunk, now};
+use super::{App, now};
 use crate::ami::action::{InvalidHeader, Originate};
 use crate::ami::{AmiError, DownReason, LineState};
-use crate::domain::call::{Call, CallId, CallRequest, Destination};
+use crate::domain::call::{Call, CallId, CallRequest, Destination, PlacedBy};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::rotation::{NotPickable, Pick, Reason, Want};
@@ -246,6 +246,7 @@ fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
         callback_url: wanted.callback_url.clone(),
         journey: wanted.journey.clone(),
         created_at: now,
+        placed_by: PlacedBy::Rotary,
     };
     NewCall { call: Call::initiated(request, now), key: wanted.key.clone() }
 }
@@ -254,7 +255,7 @@ fn originate(app: &App, call: &Call) -> Originate {
     let request = &call.request;
     Originate {
         id: call.id().to_string(),
-        channel: dial_string(app.settings.trunks.get(&request.trunk), request),
+        channel: dial_string(app, &request.trunk, request.to),
         caller_number: request.from.to_string(),
         caller_name: request.caller_name.clone(),
         destination: request.destination.clone(),
@@ -264,12 +265,13 @@ fn originate(app: &App, call: &Call) -> Originate {
 }
 
 /// Every placeholder stands for a value that cannot hold a dial string's own characters.
-fn dial_string(trunk: Option<&Trunk>, request: &CallRequest) -> String {
-    let template = trunk.map_or_else(|| Trunk::default().dial, |trunk| trunk.dial.clone());
+pub(super) fn dial_string(app: &App, trunk: &TrunkName, to: E164) -> String {
+    let template = app.settings.trunks.get(trunk).cloned().unwrap_or_default();
     template
-        .replace("{to}", &request.to.to_string())
-        .replace("{digits}", &request.to.digits().to_string())
-        .replace("{trunk}", request.trunk.as_str())
+        .dial
+        .replace("{to}", &to.to_string())
+        .replace("{digits}", &to.digits().to_string())
+        .replace("{trunk}", trunk.as_str())
 }
 
 impl From<PickError> for MakeCallError {

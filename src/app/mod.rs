@@ -15,8 +15,11 @@ pub mod manage_dids;
 pub mod manage_tenants;
 pub mod pick_did;
 pub mod replay_callbacks;
+pub mod settle_pick;
 pub mod status;
+pub mod take_pick;
 pub mod warm_up;
+pub mod whose_number;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

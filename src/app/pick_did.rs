@@ -6,9 +6,11 @@
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::settle_pick::release;
 use super::{App, now};
 use crate::domain::call::Call;
 use crate::domain::did::{DidId, DidState};
+use crate::domain::pick::TakenPick;
 use crate::domain::rotation::{NotPickable, Pick, Want};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -47,6 +49,13 @@ pub enum PickError {
     TooSlow,
 }
 
+/// What a use is counted for, and stored with.
+#[derive(Clone)]
+enum Purpose {
+    Call(Option<Box<NewCall>>),
+    Pick(Box<TakenPick>),
+}
+
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
 /// When this returns a pick, its use is committed and the index knows it.
@@ -56,13 +65,41 @@ pub(super) async fn pick_did(
     call: impl Fn(&Pick) -> Option<NewCall>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
     let deadline = Instant::now() + app.settings.patience;
+    let for_call = |pick: &Pick| Purpose::Call(call(pick).map(Box::new));
+    match count(app, choice, deadline, for_call).await? {
+        (pick, Purpose::Call(call)) => Ok((pick, call.map(|call| *call))),
+        (_, Purpose::Pick(_)) => unreachable!("this was counted for a call"),
+    }
+}
+
+/// Picks a DID for somebody else to show, and counts its use together with the pick that `taken`
+/// makes of it.
+pub(super) async fn pick_for_another(
+    app: &App,
+    choice: &Choice,
+    deadline: Instant,
+    taken: impl Fn(&Pick) -> TakenPick,
+) -> Result<TakenPick, PickError> {
+    let for_another = |pick: &Pick| Purpose::Pick(Box::new(taken(pick)));
+    match count(app, choice, deadline, for_another).await? {
+        (_, Purpose::Pick(taken)) => Ok(*taken),
+        (_, Purpose::Call(_)) => unreachable!("this was counted for a pick"),
+    }
+}
+
+async fn count(
+    app: &App,
+    choice: &Choice,
+    deadline: Instant,
+    purpose: impl Fn(&Pick) -> Purpose,
+) -> Result<(Pick, Purpose), PickError> {
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
-        let call = call(&pick);
-        match record(app, &pick, call.as_ref(), deadline).await? {
+        let purpose = purpose(&pick);
+        match record(app, &pick, &purpose, deadline).await? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);
-                return Ok((pick, call));
+                return Ok((pick, purpose));
             }
             Recorded::Refused(row) => learn_in_time(app, &pick, Some(&row), deadline).await?,
             Recorded::Gone => learn_in_time(app, &pick, None, deadline).await?,
@@ -98,15 +135,14 @@ fn propose(app: &App, choice: &Choice) -> Result<Pick, PickError> {
 async fn record(
     app: &App,
     pick: &Pick,
-    call: Option<&NewCall>,
+    purpose: &Purpose,
     deadline: Instant,
 ) -> Result<Recorded, PickError> {
-    let used = Use {
-        tenant: pick.tenant.clone(),
-        did: pick.did,
-        at: now(),
-        call: call.cloned().map(Box::new),
+    let (call, taken) = match purpose.clone() {
+        Purpose::Call(call) => (call, None),
+        Purpose::Pick(taken) => (None, Some(taken)),
     };
+    let used = Use { tenant: pick.tenant.clone(), did: pick.did, at: now(), call, pick: taken };
     let ledger = app.ledger.clone();
     let mut recording = Box::pin(async move { ledger.record(used).await });
 
@@ -119,29 +155,40 @@ async fn record(
         Err(_) => {
             // The group may be committed yet. Whoever asked is told now; the use is settled then.
             let (app, pick) = (app.clone(), pick.clone());
-            let call = call.map(|new| new.call.clone());
+            let purpose = purpose.clone();
             let tasks = app.tasks.clone();
-            tasks.spawn(async move { settle_late(&app, &pick, call, recording.await).await });
+            tasks.spawn(async move { settle_late(&app, &pick, purpose, recording.await).await });
             Err(PickError::TooSlow)
         }
     }
 }
 
-/// Nobody waits for this use any more: if it was counted, it is taken back and its call failed.
+/// Nobody waits for this use any more: if it was counted, it is taken back, its call failed or its
+/// pick released.
 async fn settle_late(
     app: &App,
     pick: &Pick,
-    call: Option<Call>,
+    purpose: Purpose,
     recorded: Result<Recorded, StoreError>,
 ) {
     match recorded {
         Ok(Recorded::Counted { usage_count }) => {
             app.index.lock().settle(pick, usage_count);
-            let failed = call.map(|mut call| {
-                call.fail(now());
-                call
-            });
-            take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
+            match purpose {
+                Purpose::Call(call) => {
+                    let failed = call.map(|new| {
+                        let mut call = new.call;
+                        call.fail(now());
+                        call
+                    });
+                    take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
+                }
+                Purpose::Pick(taken) => {
+                    if let Err(error) = release(app, &pick.tenant, taken.id).await {
+                        warn!(did = %pick.did, "keep a use that was not needed: {error}");
+                    }
+                }
+            }
         }
         Ok(Recorded::Refused(row)) => learn_late(app, pick, Some(&row)).await,
         Ok(Recorded::Gone) => learn_late(app, pick, None).await,

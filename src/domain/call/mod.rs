@@ -81,6 +81,19 @@ pub enum Destination {
         /// Its arguments, possibly empty.
         data: String,
     },
+    /// The affair of the dialplan that placed the call.
+    Untold,
+}
+
+/// Who placed a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlacedBy {
+    /// Rotary, when it was asked to.
+    #[default]
+    Rotary,
+    /// A dialplan, or another dialer, with a DID that it picked; on record once it has ended.
+    Dialplan,
 }
 
 /// What was asked for, and the DID chosen for it. Does not change.
@@ -106,7 +119,7 @@ pub struct CallRequest {
     pub variables: Vec<(String, String)>,
     /// The name shown beside the number.
     pub caller_name: Option<String>,
-    /// How long the phone may ring, in seconds.
+    /// How long the phone may ring, in seconds; 0 where another placed the call.
     pub ring_timeout_seconds: u32,
     /// Where changes are posted.
     pub callback_url: Option<String>,
@@ -114,6 +127,8 @@ pub struct CallRequest {
     pub journey: Option<serde_json::Value>,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
+    /// Who placed it.
+    pub placed_by: PlacedBy,
 }
 
 /// What Asterisk reported about a call.
@@ -326,6 +341,16 @@ impl CallStatus {
         match self {
             Self::Queued | Self::Initiated | Self::Ringing | Self::InProgress => false,
             Self::Completed | Self::Busy | Self::NoAnswer | Self::Canceled | Self::Failed => true,
+        }
+    }
+}
+
+impl PlacedBy {
+    /// The word used in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotary => "rotary",
+            Self::Dialplan => "dialplan",
         }
     }
 }

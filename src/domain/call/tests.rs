@@ -204,6 +204,7 @@ fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
         callback_url: None,
         journey: None,
         created_at: at(0),
+        placed_by: PlacedBy::Rotary,
     };
     (Call::initiated(request, at(0)), at)
 }

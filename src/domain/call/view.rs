@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::cause::Cause;
-use super::{Call, CallId, CallStatus, Destination};
+use super::{Call, CallId, CallStatus, Destination, PlacedBy};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -46,12 +46,15 @@ pub struct CallView {
     pub variables: Map<String, Value>,
     /// The name shown beside the number.
     pub caller_name: Option<String>,
-    /// How long the phone may ring.
-    pub ring_timeout_seconds: u32,
+    /// How long the phone may ring; none where the dialplan placed the call.
+    pub ring_timeout_seconds: Option<u32>,
     /// Where changes are posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
     pub journey: Option<Value>,
+    /// Who placed it: `rotary`, or a `dialplan` with a DID that it picked.
+    #[serde(default)]
+    pub placed_by: PlacedBy,
     /// Why it ended.
     pub cause: Option<CauseView>,
     /// The SIP status that ended it.
@@ -129,9 +132,10 @@ impl From<&Call> for CallView {
                 .map(|(name, value)| (name.clone(), value.clone().into()))
                 .collect(),
             caller_name: request.caller_name.clone(),
-            ring_timeout_seconds: request.ring_timeout_seconds,
+            ring_timeout_seconds: Some(request.ring_timeout_seconds).filter(|limit| *limit > 0),
             callback_url: request.callback_url.clone(),
             journey: request.journey.clone(),
+            placed_by: request.placed_by,
             cause: progress.cause.map(CauseView::from),
             sip_code: progress.sip_code,
             created_at: request.created_at,
@@ -167,6 +171,7 @@ impl CallView {
                 self.application = Some(application.clone());
                 self.data = Some(data.clone());
             }
+            Destination::Untold => {}
         }
     }
 }

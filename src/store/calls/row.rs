@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::domain::call::cause::Cause;
-use crate::domain::call::{Call, CallId, CallRequest, Destination, Progress};
+use crate::domain::call::{Call, CallId, CallRequest, Destination, PlacedBy, Progress};
 use crate::domain::did::DidId;
 use crate::store::Unreadable;
 
@@ -33,6 +33,7 @@ pub(super) struct CallRow {
     answered_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
     pub(super) announced: i64,
+    placed_by: String,
 }
 
 impl TryFrom<CallRow> for Call {
@@ -60,6 +61,10 @@ impl TryFrom<CallRow> for Call {
             callback_url: row.callback_url,
             journey: row.journey.map(|journey| journey.0),
             created_at: row.created_at,
+            placed_by: match row.placed_by.as_str() {
+                "dialplan" => PlacedBy::Dialplan,
+                _ => PlacedBy::Rotary,
+            },
         };
         let progress = Progress {
             status: row.status.parse().map_err(|error| Unreadable::new(id, error))?,

@@ -185,12 +185,13 @@ pub(super) fn call_from(did: &Did) -> Call {
         callback_url: Some("https://example.com/hook".into()),
         journey: Some(serde_json::json!({"journeyId": "j_1", "nodeId": "n_4"})),
         created_at: now(),
+        placed_by: Default::default(),
     };
     Call::initiated(request, now())
 }
 
 pub(super) fn use_of(did: &Did) -> Use {
-    Use { tenant: did.tenant.clone(), did: did.id, at: now(), call: None }
+    Use { tenant: did.tenant.clone(), did: did.id, at: now(), call: None, pick: None }
 }
 
 pub(super) fn use_with_call(did: &Did, call: Call) -> Use {
