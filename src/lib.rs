@@ -4,19 +4,21 @@
 //! Read the modules in this order; each may use only the floors below its own.
 //!
 //! 1. [`domain`]: what we speak of and how we decide. No I/O, no clock.
-//! 2. [`ami`], [`store`]: one outside system each; they do not know each other.
+//! 2. [`agi`], [`ami`], [`store`], [`webhooks`]: one outside system each; they do not know each other.
 //! 3. [`app`]: what Rotary can do, one file per operation.
-//! 4. [`http`]: the door by which a request comes in.
+//! 4. [`fastagi`], [`http`]: the doors by which a request comes in.
 //! 5. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`demo`]: the house, which wires it all.
 
 pub mod domain;
 
+pub mod agi;
 pub mod ami;
 pub mod store;
 pub mod webhooks;
 
 pub mod app;
 
+pub mod fastagi;
 pub mod http;
 
 pub mod cli;

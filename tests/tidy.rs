@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 /// Lowest floor first. Modules on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["domain"],
-    &["ami", "store", "webhooks"],
+    &["agi", "ami", "store", "webhooks"],
     &["app"],
-    &["http"],
+    &["fastagi", "http"],
     &["cli", "config", "daemon", "demo", "lifecycle", "telemetry"],
 ];
 

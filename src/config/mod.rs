@@ -19,6 +19,7 @@ pub use self::sections::Sections;
 use crate::ami;
 use crate::app;
 use crate::app::deliver_callbacks::CallbackSettings;
+use crate::fastagi;
 use crate::http;
 use crate::store;
 use crate::telemetry;
@@ -38,6 +39,8 @@ pub struct Config {
     pub app: app::Settings,
     /// The listeners.
     pub http: http::Settings,
+    /// The dialplans' door.
+    pub agi: fastagi::Settings,
     /// The log.
     pub log: telemetry::Settings,
     /// What was set and has no effect in this version, as `section.key`.
@@ -155,6 +158,11 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
             socket,
             limits: sections.limits.clone(),
             ..http::Settings::default()
+        },
+        agi: fastagi::Settings {
+            listen: sections.agi.listen,
+            allow: sections.agi.allow.clone(),
+            ..fastagi::Settings::default()
         },
         log: sections.log.clone(),
         without_effect: sections.without_effect(),

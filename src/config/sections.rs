@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
 use crate::app::{CallDefaults, ImportLimits, Trunk};
 use crate::domain::did::TrunkName;
+use crate::fastagi::{self, Network};
 use crate::http::limits;
 use crate::telemetry;
 
@@ -27,9 +29,7 @@ pub struct Sections {
     pub(super) log: telemetry::Settings,
     pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
-    /// Sections whose features are not in this version. An operator's file may have them already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agi: Option<toml::Table>,
+    pub(super) agi: Agi,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -65,6 +65,16 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Control {
     pub(super) socket: Option<PathBuf>,
+}
+
+/// `[agi]`: where dialplans come in, and from where.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Agi {
+    pub(super) listen: SocketAddr,
+    /// A list, or in the environment a text with commas.
+    #[serde(deserialize_with = "networks")]
+    pub(super) allow: Vec<Network>,
 }
 
 /// `[webhooks]`: where callbacks may go, and how long they are kept.
@@ -114,6 +124,13 @@ impl Default for Http {
     }
 }
 
+impl Default for Agi {
+    fn default() -> Self {
+        let fastagi::Settings { listen, allow, .. } = fastagi::Settings::default();
+        Self { listen, allow }
+    }
+}
+
 impl Default for Webhooks {
     fn default() -> Self {
         Self { allow_private_targets: false, keep_delivered_days: 7, keep_dead_days: 30 }
@@ -139,6 +156,20 @@ impl TrunkSection {
         ];
         paced.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key)
     }
+}
+
+fn networks<'de, D: Deserializer<'de>>(given: D) -> Result<Vec<Network>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        List(Vec<String>),
+        Text(String),
+    }
+    let texts = match Given::deserialize(given)? {
+        Given::List(texts) => texts,
+        Given::Text(text) => text.split(',').map(|one| one.trim().to_owned()).collect(),
+    };
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// Reads a file. An error names the line and the key.
@@ -167,12 +198,10 @@ impl Sections {
 
     /// The keys that are set and have no effect in this version, as `section.key`.
     pub(super) fn without_effect(&self) -> Vec<String> {
-        let sections = [("agi", &self.agi)];
-        let whole = sections.into_iter().filter(|(_, table)| table.is_some());
         let trunks = self.trunks.iter().flat_map(|(name, trunk)| {
             trunk.without_effect().map(move |key| format!("trunks.{name}.{key}"))
         });
-        whole.map(|(name, _)| name.to_owned()).chain(trunks).collect()
+        trunks.collect()
     }
 }
 

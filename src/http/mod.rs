@@ -20,6 +20,7 @@ mod keys;
 pub mod limits;
 pub mod listen;
 pub mod openapi;
+pub mod picks;
 pub mod problem;
 mod request;
 mod request_id;
@@ -102,6 +103,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(calls::list, calls::make))
         .routes(routes!(calls::find))
         .routes(routes!(calls::make_for_journey))
+        .routes(routes!(picks::list, picks::take))
+        .routes(routes!(picks::find, picks::release))
+        .routes(routes!(picks::end))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::replay_dead))
         .routes(routes!(callbacks::replay))

@@ -89,6 +89,7 @@ impl House {
             ("STATE_DIRECTORY", place),
             ("RUNTIME_DIRECTORY", place),
             ("ROTARY_HTTP__LISTEN", "127.0.0.1:0"),
+            ("ROTARY_AGI__LISTEN", "127.0.0.1:0"),
             ("ROTARY_ASTERISK__ADDRESS", asterisk),
             ("ROTARY_ASTERISK__SECRET", "s3cret"),
             ("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true"),

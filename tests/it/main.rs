@@ -14,6 +14,7 @@ mod end_to_end;
 mod examples;
 mod export;
 mod failures;
+mod fastagi;
 mod faults;
 mod hear_changes;
 mod house;

@@ -20,12 +20,12 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(super) use self::asked::{
     ChangeCampaignBody, ChangeDidBody, ImportForm, JourneyNodeBody, MakeCallBody, NewCampaignBody,
-    NewDidBody, NewKeyBody, NewTenantBody,
+    NewDidBody, NewKeyBody, NewPickBody, NewTenantBody, PickOutcomeBody,
 };
 pub(super) use self::parameters::{
     AuditQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery, IdempotencyKey,
     ImportQuery, KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant,
-    PathUuid, ReplayQuery,
+    PathUuid, PickListQuery, ReplayQuery,
 };
 pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
 pub(super) use self::schemas::DidCsv;
@@ -50,6 +50,7 @@ pub(super) use self::schemas::DidCsv;
     ),
     tags(
         (name = "Calls", description = "Place calls and follow them."),
+        (name = "Picks", description = "DIDs for calls that dialplans and other dialers place."),
         (name = "Callbacks", description = "What a call's `callbackUrl` was told of it."),
         (name = "DIDs", description = "The numbers that may be shown as caller ID."),
         (name = "Campaigns", description = "Pools of DIDs, and how they are picked from."),

@@ -45,9 +45,13 @@ impl Rotary {
         let dir = tempfile::Builder::new().prefix("rotary-daemon-").tempdir();
         let dir = dir.expect("create the daemon's directory");
         let nobody = format!("127.0.0.1:{}", ports.first() + 1);
+        let agi = format!("127.0.0.1:{}", ports.first() + 2);
         let rotary = Self { process: None, runs: 0, environment: Vec::new(), dir, ports };
         let listen = rotary.tcp_address().to_string();
-        rotary.set("ROTARY_HTTP__LISTEN", &listen).set("ROTARY_ASTERISK__ADDRESS", &nobody)
+        rotary
+            .set("ROTARY_HTTP__LISTEN", &listen)
+            .set("ROTARY_AGI__LISTEN", &agi)
+            .set("ROTARY_ASTERISK__ADDRESS", &nobody)
     }
 
     /// One that has not begun, beside that Asterisk.
