@@ -50,7 +50,7 @@ pub(super) async fn talk(hall: Hall, mut stream: TcpStream, place: Place) {
         Ok(read) => read,
         Err(Cut::Gone) => return debug!("a dialplan left before it had asked anything"),
         Err(Cut::Refused(why)) => {
-            warn!("a dialplan gets the default answer: {why}");
+            debug!("a dialplan gets the default answer: {why}");
             return say_error(stream).await;
         }
     };

@@ -63,9 +63,9 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             socket: PathBuf::from("control.sock"),
-            // Both doors full leave handles for the store, Asterisk and 256 callbacks, where 1,024
-            // files may be open.
-            connections_max: 320,
+            // Both doors full leave handles for the store, Asterisk, 96 dialplans and 256 callbacks,
+            // where 1,024 files may be open.
+            connections_max: 288,
             limits: limits::Settings::default(),
         }
     }

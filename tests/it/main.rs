@@ -10,6 +10,7 @@ mod command_line;
 mod command_line_inventory;
 mod containers;
 mod demo;
+mod dialplan;
 mod end_to_end;
 mod examples;
 mod export;

@@ -233,7 +233,6 @@ pub(in crate::http) struct NewPickBody {
 #[schema(as = PickOutcomeRequest, rename_all = "camelCase")]
 pub(in crate::http) struct PickOutcomeBody {
     /// How.
-    #[schema(inline)]
     status: CallEnd,
     /// Why, by Q.850; 0 where left out, which is "not known".
     #[schema(minimum = 0, maximum = 127)]

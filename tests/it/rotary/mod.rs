@@ -45,9 +45,9 @@ impl Rotary {
         let dir = tempfile::Builder::new().prefix("rotary-daemon-").tempdir();
         let dir = dir.expect("create the daemon's directory");
         let nobody = format!("127.0.0.1:{}", ports.first() + 1);
-        let agi = format!("127.0.0.1:{}", ports.first() + 2);
         let rotary = Self { process: None, runs: 0, environment: Vec::new(), dir, ports };
         let listen = rotary.tcp_address().to_string();
+        let agi = rotary.agi_address().to_string();
         rotary
             .set("ROTARY_HTTP__LISTEN", &listen)
             .set("ROTARY_AGI__LISTEN", &agi)
@@ -242,6 +242,11 @@ impl Rotary {
     /// Where TCP is served.
     pub(crate) fn tcp_address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports.first()).into()
+    }
+
+    /// Where FastAGI is served.
+    pub(crate) fn agi_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.first() + 2).into()
     }
 
     fn log_file(&self, run: usize) -> PathBuf {
