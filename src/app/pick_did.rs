@@ -38,6 +38,9 @@ pub enum PickError {
     /// The DID that was asked for cannot be shown.
     #[error("{0}")]
     NotPickable(#[from] NotPickable),
+    /// The DID's calls leave by Asterisks that are all down. Nothing is counted.
+    #[error("no Asterisk of its trunk is up: {0}")]
+    NoWay(String),
     /// A call with the same idempotency key is already on record.
     #[error("the idempotency key is taken")]
     KeyTaken,
@@ -58,14 +61,15 @@ enum Purpose {
 
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
-/// When this returns a pick, its use is committed and the index knows it.
+/// When this returns a pick, its use is committed and the index knows it. What `call` refuses is
+/// given back before anything is counted.
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
-    call: impl Fn(&Pick) -> Option<NewCall>,
+    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
     let deadline = Instant::now() + app.settings.patience;
-    let for_call = |pick: &Pick| Purpose::Call(call(pick).map(Box::new));
+    let for_call = |pick: &Pick| Ok(Purpose::Call(call(pick)?.map(Box::new)));
     match count(app, choice, deadline, for_call).await? {
         (pick, Purpose::Call(call)) => Ok((pick, call.map(|call| *call))),
         (_, Purpose::Pick(_)) => unreachable!("this was counted for a call"),
@@ -80,7 +84,7 @@ pub(super) async fn pick_for_another(
     deadline: Instant,
     taken: impl Fn(&Pick) -> TakenPick,
 ) -> Result<TakenPick, PickError> {
-    let for_another = |pick: &Pick| Purpose::Pick(Box::new(taken(pick)));
+    let for_another = |pick: &Pick| Ok(Purpose::Pick(Box::new(taken(pick))));
     match count(app, choice, deadline, for_another).await? {
         (_, Purpose::Pick(taken)) => Ok(*taken),
         (_, Purpose::Call(_)) => unreachable!("this was counted for a pick"),
@@ -91,11 +95,11 @@ async fn count(
     app: &App,
     choice: &Choice,
     deadline: Instant,
-    purpose: impl Fn(&Pick) -> Purpose,
+    mut purpose: impl FnMut(&Pick) -> Result<Purpose, PickError>,
 ) -> Result<(Pick, Purpose), PickError> {
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
-        let purpose = purpose(&pick);
+        let purpose = purpose(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
         match record(app, &pick, &purpose, deadline).await? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);

@@ -260,6 +260,7 @@ impl From<PickError> for Problem {
         match error {
             PickError::NoneAvailable => none_available(),
             PickError::NotPickable(_) => Self::new(Code::DidNotPickable, detail),
+            PickError::NoWay(_) => Self::new(Code::AsteriskUnavailable, detail),
             PickError::KeyTaken => Self::new(Code::IdempotencyConflict, detail),
             PickError::Store(cause) => Self::store_unavailable(cause),
             PickError::TooSlow => Self::store_unavailable(detail),

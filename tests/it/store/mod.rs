@@ -188,7 +188,9 @@ pub(super) fn call_from(did: &Did) -> Call {
         created_at: now(),
         placed_by: Default::default(),
     };
-    Call::initiated(request, now())
+    let mut call = Call::initiated(request, now());
+    call.sent_to("pbx-1".parse().unwrap());
+    call
 }
 
 pub(super) fn use_of(did: &Did) -> Use {
