@@ -124,11 +124,13 @@ impl Store {
                 .bind(i64::from(end.cause.0))
                 .fetch_optional(&mut *db)
                 .await?;
-            if settled.is_some() {
+            if let Some(row) = &settled {
+                // Clocks and roundings differ; nobody answers before there is a number to show.
+                let answered_at = end.answered_at.map(|at| stored_time(at).max(row.created_at));
                 sqlx::query(STORE_CALL)
                     .bind(tenant.as_str())
                     .bind(id.0)
-                    .bind(end.answered_at.map(stored_time))
+                    .bind(answered_at)
                     .execute(&mut *db)
                     .await?;
             }
