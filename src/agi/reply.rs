@@ -54,7 +54,7 @@ impl ReplyReader {
     }
 
     /// The next reply; none until more has come.
-    pub fn next(&mut self) -> Result<Option<Reply>, ReplyError> {
+    pub fn next_reply(&mut self) -> Result<Option<Reply>, ReplyError> {
         while let Some(line) = take_line(&mut self.buffer, &mut self.seen) {
             if let Some(reply) = self.take(&line)? {
                 return Ok(Some(reply));
@@ -155,21 +155,21 @@ mod tests {
         for strange in ["\n", "hello\n", "200 ok\n", "200 result=\n", "99\n"] {
             let mut reader = ReplyReader::default();
             reader.push(strange.as_bytes());
-            assert_eq!(reader.next(), Err(ReplyError::Strange), "{strange:?}");
+            assert_eq!(reader.next_reply(), Err(ReplyError::Strange), "{strange:?}");
         }
         let mut reader = ReplyReader::default();
         reader.push(&[b'x'; LINE_MAX + 1]);
-        assert_eq!(reader.next(), Err(ReplyError::TooLong));
+        assert_eq!(reader.next_reply(), Err(ReplyError::TooLong));
         let mut reader = ReplyReader::default();
         reader.push(format!("520-Usage:\n{}", "x\n".repeat(USAGE_MAX + 1)).as_bytes());
-        assert_eq!(reader.next(), Err(ReplyError::TooLong));
+        assert_eq!(reader.next_reply(), Err(ReplyError::TooLong));
     }
 
     fn read(bytes: &[u8], size: usize) -> (Vec<Reply>, bool) {
         let (mut reader, mut replies) = (ReplyReader::default(), Vec::new());
         for piece in bytes.chunks(size) {
             reader.push(piece);
-            while let Some(reply) = reader.next().unwrap() {
+            while let Some(reply) = reader.next_reply().unwrap() {
                 replies.push(reply);
             }
         }

@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn reply(&mut self) -> Result<Reply, AgiError> {
         let mut piece = [0; 1024];
         loop {
-            if let Some(reply) = self.replies.next()? {
+            if let Some(reply) = self.replies.next_reply()? {
                 return Ok(reply);
             }
             match self.stream.read(&mut piece).await {

@@ -267,10 +267,10 @@ mod tests {
 
     #[test]
     fn a_caller_may_be_unknown_or_foreign() {
-        let caller = |id: &str| match read(&prelude("inbound?number=4045556789", &[], id)).unwrap()
-        {
-            Request::Inbound { caller, .. } => caller.map(|caller| caller.to_string()),
-            other => panic!("{other:?}"),
+        let caller = |id: &str| {
+            let asked = read(&prelude("inbound?number=4045556789", &[], id)).unwrap();
+            let Request::Inbound { caller, .. } = asked else { panic!("{asked:?}") };
+            caller.map(|caller| caller.to_string())
         };
 
         assert_eq!(caller("unknown"), None);
