@@ -3,15 +3,15 @@
 use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use super::attacks::{next_is_answered, nothing_is_open, open};
+use super::attacks::{nothing_is_open, open};
 use super::channel::{Channel, prelude};
 use super::{DID, add, ask, uses};
-use crate::house::House;
+use crate::house::{Ask, House};
 use crate::wait::until;
 
 #[tokio::test]
 async fn a_store_that_hangs_costs_no_call_more_than_its_patience() {
-    let house = open().await;
+    let house = open_hasty().await;
     let mut lock = lock(&house).await;
 
     let heard = ask(&house, "caller-id?to=4155550123").await;
@@ -27,15 +27,14 @@ async fn a_store_that_hangs_costs_no_call_more_than_its_patience() {
     assert_eq!(heard.get("ROTARY_DID"), Some(""));
     assert_eq!(uses(&house, "default").await, 0);
     nothing_is_open(&house).await;
-    next_is_answered(&house).await;
     house.close().await;
 }
 
 #[tokio::test]
 async fn an_outcome_told_while_the_store_hangs_is_on_record_afterwards() {
-    let house = open().await;
-    let picked = ask(&house, "caller-id?to=4155550123").await;
-    let id = picked.get("ROTARY_PICK_ID").unwrap();
+    let house = open_hasty().await;
+    let picked = house.ask(Ask::post("/api/picks", &json!({"to": "+14155550123"}))).await;
+    let id = picked.text("pickId");
     let mut lock = lock(&house).await;
 
     let told = ask(&house, &format!("outcome?pick={id}&status=BUSY&cause=17")).await;
@@ -67,7 +66,7 @@ async fn a_panic_ends_its_own_call() {
 
 #[tokio::test]
 async fn a_channel_that_never_replies_is_let_go_and_uses_nothing() {
-    let house = open().await;
+    let house = open_hasty().await;
     let mut channel = Channel::connect(house.running.agi).await;
 
     channel.send(prelude("caller-id").as_bytes()).await;
@@ -101,6 +100,14 @@ async fn fifty_calls_at_once_get_a_number_each_and_never_more_than_there_are() {
     picks.dedup();
     assert_eq!(picks.len(), 40);
     house.close().await;
+}
+
+/// With one DID in rotation, and no more time than dialplans are given.
+async fn open_hasty() -> House {
+    let usual = rotary::fastagi::Settings::default().answer_within;
+    let house = House::open_changed(|config| config.agi.answer_within = usual).await;
+    add(&house, "default", json!({"number": DID, "status": "active"})).await;
+    house
 }
 
 /// The tasks of a daemon's doors that nobody asks anything: its listeners.
