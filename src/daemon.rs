@@ -23,6 +23,7 @@ use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
+use crate::app::live::Audience;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -81,6 +82,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         calls: CallBook::default(),
         outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
+        audience: Audience::default(),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),

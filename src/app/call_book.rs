@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
+use super::live::{Feed, News};
 use crate::domain::call::{Call, CallId, Report};
 use crate::domain::tenant::TenantId;
 
@@ -25,6 +26,7 @@ pub struct CallBook {
     book: Arc<Mutex<Book>>,
     changed: Arc<Notify>,
     announcements: broadcast::Sender<Arc<Call>>,
+    feed: Feed,
 }
 
 #[derive(Default)]
@@ -40,6 +42,10 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
     /// How many of its changes have callbacks.
     told: u32,
+    /// How many of its changes were in the store when it came into the book.
+    stored: u32,
+    /// How many of its changes the feed has had.
+    aired: u32,
 }
 
 /// A call that changed and is not stored yet.
@@ -63,22 +69,25 @@ pub struct Compared {
 impl Default for CallBook {
     fn default() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
-        Self { book: Arc::default(), changed: Arc::default(), announcements }
+        Self { book: Arc::default(), changed: Arc::default(), announcements, feed: Feed::default() }
     }
 }
 
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        self.lock().calls.insert(call.id(), Followed { call, placed_at: None, told: 0 });
+        let stored = call.steps();
+        let followed = Followed { call, placed_at: None, told: 0, stored, aired: 0 };
+        self.lock().calls.insert(followed.call.id(), followed);
     }
 
     /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
         let placed_at = Some(call.request.created_at);
         let mut book = self.lock();
-        let id = call.id();
-        book.calls.insert(id, Followed { call, placed_at, told });
+        let (id, steps) = (call.id(), call.steps());
+        // Nobody can be reading the feed of a new run yet.
+        book.calls.insert(id, Followed { call, placed_at, told, stored: steps, aired: steps });
         book.tell(id);
         drop(book);
         self.changed.notify_one();
@@ -90,9 +99,11 @@ impl CallBook {
         let followed = book.calls.get_mut(&id)?;
         followed.placed_at = Some(now);
         let call = followed.call.clone();
+        let news = followed.air(Arc::new(call.clone()), followed.stored);
         if book.tell(id) {
             self.changed.notify_one();
         }
+        self.air(book, [news]);
         Some(call)
     }
 
@@ -124,6 +135,16 @@ impl CallBook {
     /// Every change from now on, announced after it is stored.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Call>> {
         self.announcements.subscribe()
+    }
+
+    /// Every change of every call that was placed, after it is stored, for as long as there is room.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Whether the call is followed here.
+    pub fn follows(&self, id: CallId) -> bool {
+        self.lock().calls.contains_key(&id)
     }
 
     /// Takes in reports, in their order. Those of calls we do not follow are dropped.
@@ -196,24 +217,43 @@ impl CallBook {
     /// These are stored, and all their changes have callbacks: announces them, and stops following
     /// those that have ended.
     pub(super) fn saved(&self, changed: Vec<Changed>) {
-        {
-            let mut book = self.lock();
-            for Changed { call, .. } in &changed {
-                if call.progress.status.is_end() {
-                    book.calls.remove(&call.id());
-                } else if let Some(followed) = book.calls.get_mut(&call.id()) {
-                    followed.told = call.steps();
-                }
+        let calls: Vec<Arc<Call>> = changed.into_iter().map(|one| Arc::new(one.call)).collect();
+        let mut news = Vec::with_capacity(calls.len());
+        let mut book = self.lock();
+        for call in &calls {
+            let Some(followed) = book.calls.get_mut(&call.id()) else { continue };
+            followed.told = call.steps();
+            news.push(followed.air(call.clone(), call.steps()));
+            if call.progress.status.is_end() {
+                book.calls.remove(&call.id());
             }
         }
-        for Changed { call, .. } in changed {
+        self.air(book, news);
+        for call in calls {
             // Nobody may be listening.
-            let _ = self.announcements.send(Arc::new(call));
+            let _ = self.announcements.send(call);
         }
+    }
+
+    /// Tells the feed. It is taken before the book is given back, so that it has a call's changes in
+    /// their order, and filled after, so that nobody waits for the book meanwhile.
+    fn air(&self, book: MutexGuard<'_, Book>, news: impl IntoIterator<Item = News>) {
+        let feed = self.feed.begin();
+        drop(book);
+        feed.tell(news);
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().expect("no operation panics while it holds the book")
+    }
+}
+
+impl Followed {
+    /// What the feed has not had of the first `steps` changes.
+    fn air(&mut self, call: Arc<Call>, steps: u32) -> News {
+        let aired = self.aired;
+        self.aired = aired.max(steps);
+        News { call, steps: aired..steps }
     }
 }
 

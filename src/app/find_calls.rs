@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::App;
+use super::live::CallWatch;
 use crate::domain::call::{Call, CallId, CallStatus};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -50,18 +50,12 @@ async fn come_to(
     id: CallId,
     until: Until,
 ) -> Result<Option<Call>, StoreError> {
-    let mut changes = app.calls.listen();
-    let mut known = find(app, tenant, id).await?;
+    let mut watch = CallWatch::new(app, tenant, id);
     loop {
+        let known = watch.next().await?;
         if known.as_ref().is_none_or(|call| until.is_reached_by(call.progress.status)) {
             return Ok(known);
         }
-        known = match changes.recv().await {
-            Ok(call) if call.id() == id => Some(Call::clone(&call)),
-            Ok(_) => known,
-            Err(RecvError::Lagged(_)) => find(app, tenant, id).await?,
-            Err(RecvError::Closed) => return Ok(known),
-        };
     }
 }
 

@@ -10,6 +10,7 @@ pub mod hear_changes;
 pub mod import_dids;
 pub mod join;
 pub mod list_dids;
+pub mod live;
 pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
@@ -32,6 +33,7 @@ use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
+use self::live::Audience;
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -61,6 +63,8 @@ pub struct App {
     pub outbox: Arc<Notify>,
     /// The imports under way.
     pub imports: ImportsUnderWay,
+    /// Those who listen to what happens to calls.
+    pub audience: Audience,
     /// How calls are placed, files imported and callbacks sent.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.

@@ -13,6 +13,7 @@ mod campaigns;
 mod change_dids;
 mod dids;
 mod docs;
+mod events;
 mod export;
 mod fields;
 mod import;
@@ -101,6 +102,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(change_dids::reset_usage))
         .routes(routes!(calls::list, calls::make))
         .routes(routes!(calls::find))
+        .routes(routes!(events::of_call))
+        .routes(routes!(events::of_tenant))
         .routes(routes!(calls::make_for_journey))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::replay_dead))

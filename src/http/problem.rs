@@ -124,6 +124,7 @@ codes! {
     TooManyFailedAttempts TOO_MANY_REQUESTS     "too_many_failed_attempts" "Too many wrong keys";
     HeadTooLarge         REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     TooManyImports       TOO_MANY_REQUESTS      "too_many_imports"       "Too many imports at once";
+    TooManyStreams       TOO_MANY_REQUESTS      "too_many_streams"       "Too many event streams at once";
     Internal             INTERNAL_SERVER_ERROR  "internal_error"         "Something broke inside";
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";

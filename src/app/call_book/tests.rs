@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::*;
+use crate::app::live::{Filter, Heard, Reader};
 use crate::domain::call::{CallRequest, CallStatus, Destination};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::tenant::TenantId;
@@ -140,6 +141,49 @@ fn a_call_without_a_callback_url_is_not_stored_for_being_placed() {
 }
 
 #[test]
+fn the_feed_has_each_step_of_a_placed_call_once_and_only_what_is_stored() {
+    let (book, id) = book_with_a_call();
+    let mut reader = book.feed().read(&TenantId::default_tenant(), None, Filter::default());
+
+    assert_eq!(aired(&mut reader), Vec::<String>::new(), "it may never be placed");
+    book.handle_reports(vec![(id, Report::Ringing)], at(1));
+    book.placed(id, at(1));
+    assert_eq!(aired(&mut reader), ["1 call.initiated"], "that it rings is not stored yet");
+    let changed = book.unsaved(10);
+    book.handle_reports(vec![(id, Report::Answered)], at(2));
+    book.saved(changed);
+    assert_eq!(aired(&mut reader), ["2 call.ringing"]);
+    book.handle_reports(vec![(id, Report::HungUp { cause: 16, sip_code: None })], at(3));
+    book.saved(book.unsaved(10));
+    assert_eq!(aired(&mut reader), ["3 call.in-progress", "4 call.completed"]);
+}
+
+#[test]
+fn the_feed_has_the_first_step_once_where_a_report_is_quicker_than_asterisks_answer() {
+    let (book, id) = book_with_a_call();
+    let mut reader = book.feed().read(&TenantId::default_tenant(), None, Filter::default());
+
+    book.handle_reports(vec![(id, Report::Ringing)], at(1));
+    book.saved(book.unsaved(10));
+    book.placed(id, at(2));
+
+    assert_eq!(aired(&mut reader), ["1 call.initiated", "2 call.ringing"]);
+}
+
+#[test]
+fn the_feed_has_nothing_of_a_call_that_was_never_placed_or_was_told_by_an_earlier_run() {
+    let (book, id) = book_with_a_call();
+    let mut reader = book.feed().read(&TenantId::default_tenant(), None, Filter::default());
+
+    book.forget(id);
+    book.resume(call(2), 1);
+    book.handle_reports(vec![(CallId(Uuid::from_u128(2)), Report::Ringing)], at(1));
+    book.saved(book.unsaved(10));
+
+    assert_eq!(aired(&mut reader), ["2 call.ringing"]);
+}
+
+#[test]
 fn what_an_earlier_run_did_not_tell_is_told_first() {
     let book = CallBook::default();
 
@@ -158,6 +202,16 @@ fn reports_of_calls_that_are_not_ours_are_dropped() {
     book.handle_reports(vec![(CallId(Uuid::from_u128(99)), BUSY)], at(1));
 
     assert!(book.unsaved(10).is_empty());
+}
+
+/// Sequence and type of all that the feed has for this reader now.
+fn aired(reader: &mut Reader) -> Vec<String> {
+    let heard = std::iter::from_fn(|| reader.look());
+    let said = heard.map(|heard| match heard {
+        Heard::Change { change, .. } => format!("{} {}", change.sequence, change.kind),
+        Heard::Gap { .. } => "gap".to_owned(),
+    });
+    said.collect()
 }
 
 fn book_with_a_call() -> (CallBook, CallId) {

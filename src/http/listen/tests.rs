@@ -208,7 +208,7 @@ async fn is_closed(client: &mut TcpStream) -> bool {
 
 const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 49152);
 
-fn guest() -> Guest {
+fn guest() -> Arc<Guest> {
     Arc::<Idle>::default().arrive()
 }
 

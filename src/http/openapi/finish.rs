@@ -30,8 +30,8 @@ const LEFT_OUT: &[&str] = &[
 /// What makes a thing, and what then takes its id.
 const LINKS: &[(&str, &[&str])] = &[
     ("createDid", &["findDid", "changeDid", "resetUsage", "deleteDid"]),
-    ("makeCall", &["findCall"]),
-    ("makeJourneyCall", &["findCall"]),
+    ("makeCall", &["findCall", "followCall"]),
+    ("makeJourneyCall", &["findCall", "followCall"]),
     ("createCampaign", &["findCampaign", "changeCampaign"]),
     ("createTenant", &["findTenant", "rotateSecret"]),
     ("createKey", &["revokeKey"]),

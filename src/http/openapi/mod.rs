@@ -23,9 +23,9 @@ pub(super) use self::asked::{
     NewDidBody, NewKeyBody, NewTenantBody,
 };
 pub(super) use self::parameters::{
-    AuditQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery, IdempotencyKey,
-    ImportQuery, KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant,
-    PathUuid, ReplayQuery,
+    AuditQuery, CallEventsQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery,
+    EventsQuery, IdempotencyKey, ImportQuery, KeyListQuery, LastOfCall, LastOfTenant,
+    MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid, ReplayQuery,
 };
 pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
 pub(super) use self::schemas::DidCsv;
