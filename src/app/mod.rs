@@ -89,6 +89,8 @@ pub struct Settings {
     pub compare_every: Duration,
     /// How callbacks are sent.
     pub callbacks: CallbackSettings,
+    /// How often a stream of events shows that it lives, and looks whether its reader's key still does.
+    pub stream_beat: Duration,
 }
 
 /// How files are imported.
@@ -132,6 +134,7 @@ impl Default for Settings {
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
             callbacks: CallbackSettings::default(),
+            stream_beat: Duration::from_secs(15),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! `rotary call` places a call; `rotary calls` shows calls.
 
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::client::{Ask, Client, escape};
+use super::events::{Told, listen};
 use super::failure::Failure;
 use super::output::{Output, or_dash, time};
 use crate::domain::call::CallStatus;
@@ -51,7 +55,8 @@ pub(super) struct CallArgs {
     /// Makes a repeated command the same call
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Wait until the call is answered, or over; exit code 1 when nobody answers
+    /// Wait until the call is answered, or over, and show on a terminal how it comes along; exit
+    /// code 1 when it was busy, was not answered or failed
     #[arg(long, value_enum)]
     wait: Option<Wait>,
 }
@@ -106,11 +111,17 @@ pub(super) async fn call(
         Wait::Answer => "answer",
         Wait::End => "end",
     });
-    let mut ask = Ask::post("/api/calls", &body(&args)).query("wait", wait);
-    if wait.is_some() {
-        ask = ask.patiently();
-    }
-    let call: CallView = client.send(ask).await?;
+    let call = match args.wait {
+        Some(until) if !output.is_json() && io::stderr().is_terminal() => {
+            let placed = client.send(Ask::post("/api/calls", &body(&args))).await?;
+            watch(placed, until, client, output).await?
+        }
+        None => client.send(Ask::post("/api/calls", &body(&args))).await?,
+        Some(_) => {
+            let ask = Ask::post("/api/calls", &body(&args)).query("wait", wait);
+            client.send(ask.patiently()).await?
+        }
+    };
 
     if output.is_json() {
         output.json(&call)?;
@@ -119,6 +130,28 @@ pub(super) async fn call(
     }
     let unanswered = call.status.is_end() && call.answered_at.is_none();
     if wait.is_some() && unanswered { Err(Failure::told()) } else { Ok(()) }
+}
+
+/// Tells on standard error each state the call comes to, until it has come far enough. The call as
+/// it then is.
+async fn watch(
+    placed: CallView,
+    until: Wait,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<CallView, Failure> {
+    let path = format!("/api/calls/{}/events", placed.id);
+    let mut call = placed;
+    listen(client, &path, true, output, |told, _, output| {
+        let Told::Change(change) = told else { return Ok(ControlFlow::Continue(())) };
+        output.note(format!("{}  {}", time(change.timestamp), change.data.status))?;
+        call = change.data.clone();
+        let answered = call.answered_at.is_some() && matches!(until, Wait::Answer);
+        let enough = call.status.is_end() || answered;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+    .await?;
+    Ok(call)
 }
 
 /// Runs one of them.
@@ -203,7 +236,7 @@ fn row(call: &CallView) -> [String; 7] {
     ]
 }
 
-fn cause(call: &CallView) -> Option<String> {
+pub(super) fn cause(call: &CallView) -> Option<String> {
     let cause = call.cause.as_ref()?;
     let sip = call.sip_code.map(|code| format!(", SIP {code}")).unwrap_or_default();
     Some(format!("{} ({}{sip})", cause.text, cause.code))

@@ -12,12 +12,14 @@ mod change_dids;
 pub mod client;
 mod did_filter;
 mod dids;
+mod events;
 mod export;
 pub mod failure;
 mod house;
 mod import;
 mod keys;
 mod output;
+mod sse;
 mod status;
 mod tenants;
 
@@ -73,6 +75,8 @@ enum Command {
     /// List calls, or show one
     #[command(subcommand)]
     Calls(calls::Command),
+    /// Show what happens to calls as it happens, a line a change
+    Events(events::EventsArgs),
     /// List callbacks, and send them again
     #[command(subcommand)]
     Callbacks(callbacks::Command),
@@ -146,6 +150,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
+        Command::Events(args) => ask(events::run(args, &global.client(), output)),
         Command::Callbacks(command) => ask(callbacks::run(command, &global.client(), output)),
         Command::Campaigns(command) => ask(campaigns::run(command, &global.client(), output)),
         Command::Status => ask(status::run(&global.client(), output)),

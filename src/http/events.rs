@@ -27,9 +27,6 @@ use crate::app::live::{CallWatch, Filter, Heard, Reader, Seat, TooManyStreams};
 use crate::domain::call::announcement::Announcement;
 use crate::domain::call::{Call, CallId, CallStatus, InvalidCallStatus};
 
-/// How often a stream shows that it lives, and looks whether its reader's key still does.
-const BEAT: Duration = Duration::from_secs(15);
-
 /// When somebody who found no place may look again.
 const STREAM_ENDS_IN: Duration = Duration::from_secs(5);
 
@@ -165,7 +162,8 @@ impl Telling {
         seat: Seat,
         place: Place,
     ) -> Self {
-        let mut beat = interval_at(Instant::now() + BEAT, BEAT);
+        let every = app.settings.stream_beat;
+        let mut beat = interval_at(Instant::now() + every, every);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             app,

@@ -49,6 +49,11 @@ impl Audience {
         Ok(Seat { audience: self.clone(), tenant: tenant.clone() })
     }
 
+    /// How many streams there are.
+    pub fn count(&self) -> usize {
+        self.seated().values().sum()
+    }
+
     fn seated(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
         self.0.lock().expect("nobody panics while counting")
     }

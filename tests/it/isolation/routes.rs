@@ -127,6 +127,16 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/calls/{id}", ALL, NotFound("call_not_found"), |acme| {
         vec![Ask::get(&format!("/api/calls/{}", acme.call))]
     }),
+    route("GET", "/api/calls/{id}/events", ALL, NotFound("call_not_found"), |acme| {
+        vec![Ask::get(&format!("/api/calls/{}/events", acme.call))]
+    }),
+    route("GET", "/api/events", ALL, Own(200), |acme| {
+        let asks = ["?follow=false".to_owned(), format!("?follow=false&callId={}", acme.call)];
+        // From the beginning, if it were one's own.
+        let from = format!("{}-0", acme.run);
+        asks.map(|query| Ask::get(&format!("/api/events{query}")).header("last-event-id", &from))
+            .into()
+    }),
     route("POST", NODE, CALLERS, Own(202), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "other", "to": TO}))]
     }),

@@ -79,6 +79,7 @@ pub(super) fn app(store: &Store) -> App {
         calls: CallBook::default(),
         outbox: Arc::default(),
         imports: Default::default(),
+        audience: Default::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),
