@@ -78,7 +78,7 @@ pub(super) async fn of_call(
     if steps.over && steps.ready.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(Telling::new(app, caller, Source::Call(steps), follow, seat, place).answer())
+    Ok(Telling::new(app, caller, Source::Call(Box::new(steps)), follow, seat, place).answer())
 }
 
 /// Follow all calls
@@ -116,7 +116,7 @@ pub(super) async fn of_tenant(
     // What is no text is no id of ours either.
     let after = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
     let reader = app.calls.feed().read(&caller.tenant, after, filter);
-    Ok(Telling::new(app, caller, Source::Tenant(Box::new(reader)), follow, seat, place).answer())
+    Ok(Telling::new(app, caller, Source::Tenant(reader), follow, seat, place).answer())
 }
 
 /// What the door knows of the connection.
@@ -140,8 +140,8 @@ struct Telling {
 }
 
 enum Source {
-    Call(Steps),
-    Tenant(Box<Reader>),
+    Call(Box<Steps>),
+    Tenant(Reader),
 }
 
 /// One call's steps.

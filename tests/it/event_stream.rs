@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::house::House;
 use crate::wait::PATIENCE;
@@ -51,7 +52,7 @@ impl EventStream {
     {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.unwrap();
-        let connection = tokio::spawn(async move {
+        let connection = TaskTracker::new().spawn(async move {
             // What it means that a connection broke is for the body to say.
             let _broke = connection.await;
         });
@@ -67,12 +68,15 @@ impl EventStream {
 
     /// The next event; none when the stream has come to its end, as it should.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        loop {
-            let event = self.next_or_sign().await?;
-            if event.data != Value::Null {
-                return Some(event);
+        let told = async {
+            loop {
+                let event = self.next_or_sign().await?;
+                if event.data != Value::Null {
+                    return Some(event);
+                }
             }
-        }
+        };
+        timeout(PATIENCE, told).await.expect("nothing is told")
     }
 
     /// The next event or sign of life.
