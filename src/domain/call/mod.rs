@@ -10,6 +10,7 @@
 
 pub mod announcement;
 pub mod cause;
+pub mod originate;
 mod progress;
 pub mod view;
 
