@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::action::{Message, Originate};
+use super::action::{Message, message_of};
 use super::frame::Frame;
 use super::reconnect::Line;
 use super::{AmiError, Channel, DownReason, LineState, Settings};
+use crate::domain::call::originate::Originate;
 use crate::line::reports::{self, Reports};
 
 /// How many actions may wait for the line to take them; further callers wait in turn.
@@ -71,7 +72,7 @@ pub fn line(settings: Settings) -> (Client, Line, Reports) {
 impl Client {
     /// Rings somebody. `Ok` only means that Asterisk has queued it; the [`Reports`] tell the rest.
     pub async fn originate(&self, originate: &Originate) -> Result<(), AmiError> {
-        self.ask(originate.message()?).await.map(drop)
+        self.ask(message_of(originate)?).await.map(drop)
     }
 
     /// Hangs up the channel with this unique id. If there is none, Asterisk refuses.

@@ -128,7 +128,8 @@ fn a_secret_may_come_from_a_file() {
     let config = read(None, &environment).unwrap();
 
     use secrecy::ExposeSecret;
-    assert_eq!(config.ami.secret.expose_secret(), "s3cret");
+    let WireSettings::Ami(ami) = &config.asterisks[0].wire;
+    assert_eq!(ami.secret.expose_secret(), "s3cret");
 }
 
 #[test]
