@@ -27,6 +27,7 @@ macro_rules! stories {
 }
 
 mod crashes;
+mod over_ari;
 mod scene;
 
 use serde_json::json;
