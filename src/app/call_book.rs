@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::asterisks::Place;
 use crate::domain::asterisk::AsteriskName;
-use crate::domain::call::{Call, CallId, Report};
+use crate::domain::call::{Call, CallId, Report, SETTLE};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -98,11 +98,12 @@ impl CallBook {
         }
     }
 
-    /// Nobody can be asked about this call any more: it will end as missing.
+    /// Nobody can be asked about this call any more: it ends as missing, and at once, for a report that
+    /// showed it alive would keep it from ending and nobody would look for it again.
     pub fn lose(&self, id: CallId, now: DateTime<Utc>) {
         self.lock().change(id, |call| {
-            call.handle_missing(now);
-            false
+            call.handle_missing(now - SETTLE);
+            call.handle_timeout(now)
         });
         self.changed.notify_one();
     }

@@ -105,7 +105,11 @@ impl House {
     /// Stops it and starts it again with its configuration's file changed so.
     pub(crate) async fn open_again(self, change: impl FnOnce(String) -> String) -> Self {
         let Self { running, folder, configured } = self;
-        running.lifecycle.stop(Duration::from_secs(60)).await;
+        {
+            // Its hold on the state directory goes with what is left of it.
+            let running = running;
+            running.lifecycle.stop(Duration::from_secs(60)).await;
+        }
         if let (Some(file), _) = &configured {
             let text = std::fs::read_to_string(file).unwrap();
             std::fs::write(file, change(text)).unwrap();

@@ -114,6 +114,35 @@ fn a_call_of_an_earlier_run_is_looked_for() {
 }
 
 #[test]
+fn a_call_is_compared_with_its_own_asterisk_alone() {
+    let (book, _here) = book_with_a_call();
+    let there = follow(&book, 2);
+    book.send_to(there, Place::at("there".parse().unwrap()));
+    for id in [1, 2] {
+        book.placed(CallId(Uuid::from_u128(id)), at(0));
+    }
+
+    let compared = book.handle_list(&here(), &HashSet::new(), at(100));
+
+    assert_eq!(compared, Compared { missing: 1, too_young: 0 });
+    assert!(book.has_overdue(&here(), at(100)));
+    book.handle_timeouts(at(102));
+    assert!(!book.has_overdue(&here(), at(102)));
+    assert!(book.has_overdue(&"there".parse().unwrap(), at(102)));
+}
+
+#[test]
+fn a_lost_call_ends_at_once_whatever_is_still_heard_of_it() {
+    let (book, id) = book_with_a_call();
+
+    book.lose(id, at(10));
+    book.handle_reports(vec![(id, Report::Ringing)], at(11));
+
+    assert_eq!(book.in_progress(), 0);
+    assert_eq!(book.unsaved(10)[0].call.progress.status, CallStatus::Failed);
+}
+
+#[test]
 fn a_call_that_tells_is_stored_once_it_is_placed_and_tells_each_change_once() {
     let book = CallBook::default();
     let id = CallId(Uuid::from_u128(1));
