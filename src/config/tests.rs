@@ -256,7 +256,7 @@ fn a_variable_names_one_of_several_asterisks() {
     let secrets = |text: &str, name: &str| {
         let read = read(Some(file(text).path()), &variables(&[(name, "from outside")]))?;
         let secret = |asterisk: &app::asterisks::Settings| {
-            let WireSettings::Ami(ami) = &asterisk.wire;
+            let WireSettings::Ami(ami) = &asterisk.wire else { panic!("AMI is the default") };
             ami.secret.expose_secret().to_owned()
         };
         Ok::<Vec<String>, ConfigError>(read.asterisks.iter().map(secret).collect())
