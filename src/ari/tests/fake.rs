@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use tokio_util::sync::CancellationToken;
@@ -95,18 +96,18 @@ impl House {
 
     /// The next WebSocket that is opened.
     pub(super) async fn socket(&mut self) -> WebSocketStream<TcpStream> {
-        self.sockets.recv().await.unwrap()
+        soon(self.sockets.recv()).await.unwrap()
     }
 
     /// Waits for such a state; the state in words.
     pub(super) async fn is(&mut self, wanted: impl FnMut(&LineState) -> bool) -> String {
-        self.states.wait_for(wanted).await.unwrap().to_string()
+        soon(self.states.wait_for(wanted)).await.unwrap().to_string()
     }
 
     /// The first request that begins so: its first line, and its body behind a line feed.
     pub(super) async fn request(&mut self, start: &str) -> String {
         loop {
-            let request = self.requests.recv().await.unwrap();
+            let request = soon(self.requests.recv()).await.unwrap();
             if request.starts_with(start) {
                 return request;
             }
@@ -116,7 +117,7 @@ impl House {
     pub(super) async fn take_reports(&mut self, count: usize) -> Vec<(CallId, Report)> {
         let mut taken = Vec::new();
         while taken.len() < count {
-            taken.extend(self.reports.next().await.unwrap());
+            taken.extend(soon(self.reports.next()).await.unwrap());
         }
         taken
     }
@@ -125,6 +126,11 @@ impl House {
     pub(super) fn close_down(&mut self) {
         self.tasks.abort_all();
     }
+}
+
+/// What must come, and far sooner than this.
+async fn soon<T>(waited: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), waited).await.expect("it comes in time")
 }
 
 pub(super) async fn say(socket: &mut WebSocketStream<TcpStream>, event: impl ToString) {
