@@ -72,7 +72,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let lifecycle = Lifecycle::default();
 
     let (ledger, ledger_writer) = ledger(store.clone(), state.writer, LedgerSettings::default());
-    let (asterisks, asterisk_lines) = lines(config.asterisks);
+    let mut lines_wanted = config.asterisks;
+    lines_wanted.iter_mut().for_each(|asterisk| asterisk.listen_as(state.writer.0));
+    let (asterisks, asterisk_lines) = lines(lines_wanted);
     let app = App {
         store,
         ledger,

@@ -4,14 +4,18 @@
 //! Read the modules in this order; each may use only the floors below its own.
 //!
 //! 1. [`domain`]: what we speak of and how we decide. No I/O, no clock.
-//! 2. [`ami`], [`store`]: one outside system each; they do not know each other.
-//! 3. [`app`]: what Rotary can do, one file per operation.
-//! 4. [`http`]: the door by which a request comes in.
-//! 5. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`demo`]: the house, which wires it all.
+//! 2. [`line`]: what every line to an Asterisk has in common.
+//! 3. [`ami`], [`ari`], [`store`], [`webhooks`]: one outside system each; they do not know each other.
+//! 4. [`app`]: what Rotary can do, one file per operation.
+//! 5. [`http`]: the door by which a request comes in.
+//! 6. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`demo`]: the house, which wires it all.
 
 pub mod domain;
 
+pub mod line;
+
 pub mod ami;
+pub mod ari;
 pub mod store;
 pub mod webhooks;
 

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 use super::action::{Message, message_of};
 use super::frame::Frame;
 use super::reconnect::Line;
-use super::report::{self, Reports};
-use super::{AmiError, DownReason, LineState, Settings};
+use super::{AmiError, Channel, DownReason, LineState, Settings};
 use crate::domain::call::originate::Originate;
+use crate::line::reports::{self, Reports};
 
 /// How many actions may wait for the line to take them; further callers wait in turn.
 const QUEUE: usize = 1024;
@@ -57,23 +57,12 @@ pub struct Counters {
     pub(super) connects: AtomicU64,
 }
 
-/// A channel that Asterisk has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Channel {
-    /// The id it was given, ours if we rang it.
-    pub unique_id: String,
-    /// Its name, such as `PJSIP/carrier-00000002`.
-    pub channel: String,
-    /// 0 down, 4 dialing, 5 ringing, 6 up.
-    pub state: u8,
-}
-
 /// A line to Asterisk that is not connected yet: the handle, what is to be run, and the reports.
 pub fn line(settings: Settings) -> (Client, Line, Reports) {
     let settings = Arc::new(settings);
     let counters = Arc::new(Counters::default());
     let (asked, queue) = mpsc::channel(QUEUE);
-    let (reporter, reports) = report::channel();
+    let (reporter, reports) = reports::channel();
     let first = LineState::Down { why: DownReason::Connecting };
     let (state, states) = watch::channel(first);
     let line = Line::new(settings.clone(), queue, reporter, state, counters.clone());

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::action::Message;
 use super::client::{Answer, Asked, Counters};
 use super::codec::{Codec, Incoming};
-use super::report::{self, Reporter};
+use super::report;
 use super::session::{Output, Session, Ticket};
 use super::{DownReason, LineState, Settings};
+use crate::line::reports::Reporter;
 
 /// How much is read at once, in bytes.
 const READ: usize = 64 << 10;
@@ -127,7 +128,7 @@ impl Connection {
                 }
                 Output::Up { version, missing } => {
                     Counters::add(&around.counters.connects);
-                    (around.tell)(LineState::Up { version, missing });
+                    (around.tell)(LineState::Up { version, missing, offline: Vec::new() });
                 }
                 Output::Close(why) => return Some(why),
             }

@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Asked, Counters};
 use super::connection::{self, Around};
-use super::report::Reporter;
 use super::session::Session;
-use super::{AmiError, DownReason, LineState, Settings};
+use super::{AmiError, CHECK_ADDRESS, DownReason, LineState, Settings};
+use crate::line::backoff::Backoff;
+use crate::line::reports::Reporter;
+use crate::line::tell;
 
 /// A refused login is not tried again sooner: a host that bans attackers would ban us.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
@@ -27,14 +29,6 @@ pub struct Line {
     reporter: Reporter,
     state: watch::Sender<LineState>,
     counters: Arc<Counters>,
-}
-
-/// How long to wait before trying again.
-#[derive(Debug)]
-struct Backoff {
-    min: Duration,
-    max: Duration,
-    failures: u32,
 }
 
 impl Line {
@@ -54,7 +48,7 @@ impl Line {
     /// # Errors
     /// None at present; every outcome is told by the [`LineState`].
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::new(&self.settings);
+        let mut backoff = Backoff::new(self.settings.backoff_min, self.settings.backoff_max);
         while !stop.is_cancelled() {
             let connects = self.counters.connects.load(Ordering::Relaxed);
             let begun = Instant::now();
@@ -86,7 +80,11 @@ impl Line {
             Ok(socket) => socket,
             Err(error) => {
                 let address = settings.address.clone();
-                return Some(DownReason::Unreachable { address, cause: error.to_string() });
+                return Some(DownReason::Unreachable {
+                    address,
+                    cause: error.to_string(),
+                    check: CHECK_ADDRESS,
+                });
             }
         };
         let now = Instant::now().into_std();
@@ -136,55 +134,4 @@ fn turn_away(asked: Asked, state: &watch::Sender<LineState>) {
     let why = state.borrow().to_string();
     // Nobody may be waiting any more.
     let _ = asked.answer.send(Err(AmiError::NotSent(why)));
-}
-
-fn tell(state: &watch::Sender<LineState>, now: LineState) {
-    let told = now.clone();
-    let changed = state.send_if_modified(|before| {
-        let changed = *before != now;
-        *before = now;
-        changed
-    });
-    if changed {
-        match told {
-            LineState::Up { .. } => tracing::info!("{told}"),
-            LineState::Down { why: DownReason::Stopped } => tracing::info!("{told}"),
-            LineState::Down { .. } => tracing::warn!("{told}"),
-        }
-    }
-}
-
-impl Backoff {
-    fn new(settings: &Settings) -> Self {
-        Self { min: settings.backoff_min, max: settings.backoff_max, failures: 0 }
-    }
-
-    /// The next wait, `random` (0 to 1) of the way from half to all of what is due.
-    fn next(&mut self, random: f64) -> Duration {
-        let due = self.min.saturating_mul(1 << self.failures.min(20)).min(self.max);
-        self.failures += 1;
-        due.mul_f64(0.5 + random / 2.0)
-    }
-
-    fn reset(&mut self) {
-        self.failures = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_begin_again_after_a_stable_line() {
-        let mut backoff = Backoff::new(&Settings::default());
-
-        let waits: Vec<_> = (0..12).map(|_| backoff.next(1.0)).collect();
-        assert_eq!(waits[..3], [100, 200, 400].map(Duration::from_millis));
-        assert_eq!(waits[11], Duration::from_secs(30));
-        assert!((0..100).all(|_| backoff.next(1.0) == Duration::from_secs(30)));
-
-        backoff.reset();
-        assert_eq!(backoff.next(0.0), Duration::from_millis(50));
-    }
 }

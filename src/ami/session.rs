@@ -23,7 +23,7 @@ use super::action::{InvalidHeader, Message};
 use super::client::{Answer, Counters, Want};
 use super::codec::Incoming;
 use super::frame::Kind;
-use super::{AmiError, DownReason, Settings};
+use super::{AmiError, CHECK_LOGIN, DownReason, Settings};
 
 pub(super) use self::waiting::Ticket;
 
@@ -235,7 +235,11 @@ impl Session {
     ) {
         if let Err(invalid) = message.and_then(|message| self.send(message, purpose, now)) {
             let username = self.settings.username.clone();
-            self.close(DownReason::LoginRefused { username, message: invalid.to_string() });
+            self.close(DownReason::LoginRefused {
+                username,
+                message: invalid.to_string(),
+                check: CHECK_LOGIN,
+            });
         }
     }
 

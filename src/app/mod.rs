@@ -178,6 +178,19 @@ impl Trunk {
         "PJSIP/{to}@{trunk}".into()
     }
 
+    /// The PJSIP endpoint that its calls leave by, where the dial string names one and is not made of
+    /// the callee.
+    pub fn endpoint(&self, trunk: &TrunkName) -> Option<String> {
+        let dial = self.dial.replace("{trunk}", trunk.as_str());
+        let rest = dial.strip_prefix("PJSIP/")?;
+        // Either `{to}@carrier`, or `carrier/sip:{to}@host`, or the endpoint alone.
+        let endpoint = match (rest.split_once('/'), rest.rsplit_once('@')) {
+            (Some((endpoint, _)), _) | (None, Some((_, endpoint))) => endpoint,
+            (None, None) => rest,
+        };
+        (!endpoint.is_empty() && !endpoint.contains(['{', '&'])).then(|| endpoint.to_owned())
+    }
+
     /// The placeholder in `dial` that means nothing, if there is one.
     pub fn unknown_placeholder(&self) -> Option<&str> {
         let known = ["to}", "digits}", "trunk}"];
@@ -245,6 +258,22 @@ pub fn now() -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_endpoint_of_a_trunk_is_in_its_dial_string() {
+        let trunk = "carrier".parse().unwrap();
+        let endpoint = |dial: &str| {
+            Trunk { dial: dial.into(), ..Trunk::default() }.endpoint(&trunk).unwrap_or_default()
+        };
+
+        assert_eq!(Trunk::default().endpoint(&trunk).as_deref(), Some("carrier"));
+        assert_eq!(endpoint("PJSIP/{digits}@east"), "east");
+        assert_eq!(endpoint("PJSIP/east/sip:{to}@10.0.0.1"), "east");
+        assert_eq!(endpoint("PJSIP/phone"), "phone");
+        assert_eq!(endpoint("PJSIP/{to}"), "");
+        assert_eq!(endpoint("PJSIP/a&PJSIP/b"), "");
+        assert_eq!(endpoint("Local/{to}@out"), "");
+    }
 
     #[test]
     fn a_dial_string_with_a_strange_placeholder_is_found() {

@@ -16,12 +16,13 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 
 pub use self::places::{default_socket, state_directory};
-use self::sections::Asterisk;
 pub use self::sections::Sections;
+use self::sections::{Asterisk, Via};
 use crate::ami;
 use crate::app;
 use crate::app::asterisks::WireSettings;
 use crate::app::deliver_callbacks::CallbackSettings;
+use crate::ari;
 use crate::http;
 use crate::store;
 use crate::telemetry;
@@ -142,6 +143,7 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
     });
     let store = store::Settings::new(url.clone());
     sections.daemon.state = Some(state.clone());
+    sections.asterisk.as_mut_slice().iter_mut().for_each(Asterisk::complete);
     let socket = sections
         .control
         .socket
@@ -171,7 +173,7 @@ fn wire_settings(key: &str, asterisk: &Asterisk) -> Result<WireSettings, ConfigE
     if asterisk.tls {
         return Err(value(
             format!("{key}.tls"),
-            "AMI over TLS is not in this version; set it to false",
+            "a line over TLS is not in this version; set it to false",
         ));
     }
     let secret = match (&asterisk.secret, &asterisk.secret_file) {
@@ -182,12 +184,16 @@ fn wire_settings(key: &str, asterisk: &Asterisk) -> Result<WireSettings, ConfigE
         (None, Some(path)) => read_secret(key, path)?,
         (None, None) => String::new(),
     };
-    Ok(WireSettings::Ami(ami::Settings {
-        address: asterisk.address.clone(),
-        username: asterisk.username.clone(),
-        secret: SecretString::from(secret),
-        ..ami::Settings::default()
-    }))
+    let (address, username) = (asterisk.address().to_owned(), asterisk.username.clone());
+    let secret = SecretString::from(secret);
+    Ok(match asterisk.via {
+        Via::Ami => {
+            WireSettings::Ami(ami::Settings { address, username, secret, ..Default::default() })
+        }
+        Via::Ari => {
+            WireSettings::Ari(ari::Settings { address, username, secret, ..Default::default() })
+        }
+    })
 }
 
 fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {

@@ -52,11 +52,21 @@ pub(super) struct Store {
 pub(super) struct Asterisk {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<AsteriskName>,
-    pub(super) address: String,
+    pub(super) via: Via,
+    /// Where, unless it is where Asterisk listens by default.
+    pub(super) address: Option<String>,
     pub(super) username: String,
     pub(super) secret: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) tls: bool,
+}
+
+/// What is spoken with an Asterisk.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Via {
+    Ami,
+    Ari,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -106,7 +116,8 @@ impl Default for Asterisk {
     fn default() -> Self {
         Self {
             name: None,
-            address: "127.0.0.1:5038".into(),
+            via: Via::Ami,
+            address: None,
             username: "rotary".into(),
             secret: None,
             secret_file: None,

@@ -128,8 +128,39 @@ fn a_secret_may_come_from_a_file() {
     let config = read(None, &environment).unwrap();
 
     use secrecy::ExposeSecret;
-    let WireSettings::Ami(ami) = &config.asterisks[0].wire;
+    let WireSettings::Ami(ami) = &config.asterisks[0].wire else { panic!("AMI is the default") };
     assert_eq!(ami.secret.expose_secret(), "s3cret");
+}
+
+#[test]
+fn an_asterisk_is_spoken_to_by_ari_where_that_is_asked_for() {
+    let file = file(
+        "[[asterisk]]\nname = \"a\"\nvia = \"ari\"\nusername = \"u\"\n\
+         [[asterisk]]\nname = \"b\"\n\
+         [trunks.here]\nasterisk = \"a\"\n\
+         [trunks.any]\ndial = \"PJSIP/{digits}@carrier\"\n\
+         [trunks.there]\nasterisk = \"b\"\n",
+    );
+
+    let config = read(Some(file.path()), &vec![]).unwrap();
+    let printed = config.print();
+
+    let WireSettings::Ari(ari) = &config.asterisks[0].wire else { panic!("it is ARI") };
+    assert_eq!((&*ari.address, &*ari.username), ("127.0.0.1:8088", "u"));
+    assert_eq!(ari.endpoints, ["carrier", "here"]);
+    assert!(
+        matches!(&config.asterisks[1].wire, WireSettings::Ami(ami) if ami.address.ends_with("5038"))
+    );
+    assert!(printed.contains("via = \"ari\"\naddress = \"127.0.0.1:8088\""), "{printed}");
+}
+
+#[test]
+fn what_is_spoken_is_ami_or_ari() {
+    let file = file("[asterisk]\nvia = \"sip\"\n");
+
+    let said = read(Some(file.path()), &vec![]).err().unwrap().to_string();
+
+    assert!(said.contains("line 2") && said.contains("`ami` or `ari`"), "{said}");
 }
 
 #[test]
@@ -225,7 +256,7 @@ fn a_variable_names_one_of_several_asterisks() {
     let secrets = |text: &str, name: &str| {
         let read = read(Some(file(text).path()), &variables(&[(name, "from outside")]))?;
         let secret = |asterisk: &app::asterisks::Settings| {
-            let WireSettings::Ami(ami) = &asterisk.wire;
+            let WireSettings::Ami(ami) = &asterisk.wire else { panic!("AMI is the default") };
             ami.secret.expose_secret().to_owned()
         };
         Ok::<Vec<String>, ConfigError>(read.asterisks.iter().map(secret).collect())

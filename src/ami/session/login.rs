@@ -10,7 +10,7 @@ use super::waiting::Purpose;
 use super::{Output, Phase, Session, lost};
 use crate::ami::action::{InvalidHeader, Message};
 use crate::ami::frame::Frame;
-use crate::ami::{DownReason, Login};
+use crate::ami::{CHECK_LOGIN, DownReason, Login};
 
 impl Session {
     pub(super) fn greeted(&mut self, banner: &[u8], now: Instant) {
@@ -90,7 +90,7 @@ impl Session {
             DownReason::ShuttingDown
         } else {
             let username = self.settings.username.clone();
-            DownReason::LoginRefused { username, message }
+            DownReason::LoginRefused { username, message, check: CHECK_LOGIN }
         });
     }
 }

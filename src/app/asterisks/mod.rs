@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::select_all;
+use uuid::Uuid;
 
 pub use self::wire::{
     LineError, LineState, Reports, States, Unsayable, Wire, WireLine, WireSettings,
@@ -22,6 +23,15 @@ pub struct Settings {
     pub name: AsteriskName,
     /// How it is reached.
     pub wire: WireSettings,
+}
+
+impl Settings {
+    /// Hears this Asterisk's events as that daemon, which no other is.
+    pub fn listen_as(&mut self, daemon: Uuid) {
+        if let WireSettings::Ari(settings) = &mut self.wire {
+            settings.application = format!("rotary-{daemon}");
+        }
+    }
 }
 
 /// The Asterisks, in the order of the configuration; at least one. Cloning it is cheap.

@@ -59,6 +59,11 @@ impl Asterisk {
         ([127, 0, 0, 1], self.ports.first()).into()
     }
 
+    /// Where ARI listens: Rotary's `asterisk.address` over ARI.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.first() + 2).into()
+    }
+
     /// The AMI user.
     pub(crate) fn username(&self) -> &'static str {
         "rotary"
@@ -130,6 +135,7 @@ impl Asterisk {
             .args(["make", path_text(self.dir.path())])
             .env("VERSION", version.number())
             .env("AMI", self.ports.first().to_string())
+            .env("HTTP", self.http_address().port().to_string())
             .env("SIP", (self.ports.first() + 1).to_string())
             .env("CARRIER", carrier.to_string())
             .env("SECRET", &self.secret)

@@ -30,6 +30,13 @@ pub(crate) struct Rotary {
     ports: Ports,
 }
 
+/// What Rotary speaks with Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via {
+    Ami,
+    Ari,
+}
+
 /// What a command printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -56,6 +63,17 @@ impl Rotary {
             .set("ROTARY_ASTERISK__ADDRESS", &asterisk.ami_address().to_string())
             .set("ROTARY_ASTERISK__USERNAME", asterisk.username())
             .set("ROTARY_ASTERISK__SECRET", asterisk.secret())
+    }
+
+    /// One that has not begun, beside that Asterisk, which it speaks to so.
+    pub(crate) fn over(via: Via, asterisk: &Asterisk) -> Self {
+        let rotary = Self::beside(asterisk);
+        match via {
+            Via::Ami => rotary,
+            Via::Ari => rotary
+                .set("ROTARY_ASTERISK__VIA", "ari")
+                .set("ROTARY_ASTERISK__ADDRESS", &asterisk.http_address().to_string()),
+        }
     }
 
     /// Sets a variable of its environment, for when it is started next.
