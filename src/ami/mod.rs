@@ -15,6 +15,7 @@ pub mod frame;
 mod reconnect;
 pub mod report;
 mod session;
+pub mod tls;
 
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use self::action::InvalidHeader;
 pub use self::client::{Channel, Client, line};
 pub use self::reconnect::Line;
 pub use self::report::Reports;
+use self::tls::{Tls, TlsFault};
 
 /// The actions Rotary cannot do without, or not all of it.
 pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"];
@@ -34,6 +36,8 @@ pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"
 pub struct Settings {
     /// Host and port.
     pub address: String,
+    /// How the line is encrypted; none: it is not.
+    pub tls: Option<Tls>,
     /// The section of manager.conf.
     pub username: String,
     /// Its secret.
@@ -77,6 +81,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: "127.0.0.1:5038".to_owned(),
+            tls: None,
             username: "rotary".to_owned(),
             secret: SecretString::from(String::new()),
             login: Login::Md5,
@@ -146,6 +151,22 @@ pub enum DownReason {
         /// What the system says.
         cause: String,
     },
+    /// Who answers there cannot be trusted, or does not speak TLS.
+    Untrusted {
+        /// Where.
+        address: String,
+        /// Why not.
+        fault: TlsFault,
+    },
+    /// What answers there does not greet as Asterisk does.
+    NoGreeting {
+        /// Where.
+        address: String,
+        /// What it does instead.
+        cause: String,
+        /// Whether the line is encrypted. One that is not may have come to a port that is.
+        encrypted: bool,
+    },
     /// Asterisk does not let us in: a wrong name or secret, or an address it does not allow.
     LoginRefused {
         /// As whom.
@@ -173,6 +194,20 @@ impl fmt::Display for DownReason {
                 "Asterisk is unreachable at {address}: {cause}; check that it runs, that manager.conf has \
                  enabled=yes, and asterisk.address here"
             ),
+            Self::Untrusted { address, fault } => {
+                write!(f, "no TLS with Asterisk at {address}: {fault}")
+            }
+            Self::NoGreeting { address, cause, encrypted } => {
+                write!(
+                    f,
+                    "what answers at {address} does not greet as Asterisk's manager interface does: {cause}; check \
+                     asterisk.address"
+                )?;
+                match encrypted {
+                    true => Ok(()),
+                    false => f.write_str(", and if that is the port of tlsbindaddr in manager.conf, set asterisk.tls = true"),
+                }
+            }
             Self::LoginRefused { username, message } => write!(
                 f,
                 "Asterisk refused the login of {username:?}: {message}; compare the secret with manager.conf, and the \

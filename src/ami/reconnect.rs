@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{self, Instant};
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Asked, Counters};
@@ -28,6 +30,9 @@ pub struct Line {
     state: watch::Sender<LineState>,
     counters: Arc<Counters>,
 }
+
+/// What a connection talks over.
+type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// How long to wait before trying again.
 #[derive(Debug)]
@@ -84,10 +89,7 @@ impl Line {
         let settings = self.settings.clone();
         let socket = match self.turning_away(connect(&settings), stop).await? {
             Ok(socket) => socket,
-            Err(error) => {
-                let address = settings.address.clone();
-                return Some(DownReason::Unreachable { address, cause: error.to_string() });
-            }
+            Err(why) => return Some(why),
         };
         let now = Instant::now().into_std();
         let session = Session::new(settings.clone(), self.counters.clone(), now);
@@ -120,16 +122,25 @@ impl Line {
     }
 }
 
-async fn connect(settings: &Settings) -> io::Result<TcpStream> {
-    let connected = time::timeout(settings.connect_deadline, TcpStream::connect(&settings.address));
-    let timed_out = |_| {
-        let text = format!("no answer within {:?}", settings.connect_deadline);
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+/// A socket over which to talk, encrypted if so configured.
+async fn connect(settings: &Settings) -> Result<Socket, DownReason> {
+    let address = || settings.address.clone();
+    let unreachable =
+        |cause: io::Error| DownReason::Unreachable { address: address(), cause: cause.to_string() };
+    let connecting = async {
+        let socket = TcpStream::connect(&settings.address).await.map_err(unreachable)?;
+        // Actions are small and somebody waits for each.
+        socket.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &settings.tls else { return Ok(Socket::Left(socket)) };
+        let encrypted = tls.shake_hands(socket).await;
+        let untrusted = |fault| DownReason::Untrusted { address: address(), fault };
+        encrypted.map(|socket| Socket::Right(Box::new(socket))).map_err(untrusted)
     };
-    let socket = connected.await.unwrap_or_else(timed_out)?;
-    // Actions are small and somebody waits for each.
-    socket.set_nodelay(true)?;
-    Ok(socket)
+    let connected = time::timeout(settings.connect_deadline, connecting).await;
+    connected.unwrap_or_else(|_| {
+        let cause = format!("no answer within {:?}", settings.connect_deadline);
+        Err(DownReason::Unreachable { address: address(), cause })
+    })
 }
 
 fn turn_away(asked: Asked, state: &watch::Sender<LineState>) {

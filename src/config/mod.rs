@@ -4,6 +4,7 @@
 //! of its own.
 
 mod environment;
+mod named_files;
 mod places;
 mod sections;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub log: telemetry::Settings,
     /// What was set and has no effect in this version, as `section.key`.
     pub without_effect: Vec<String>,
+    /// What works and should not stay so, in words that name the key.
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with the configuration, in words that say where.
@@ -145,11 +148,12 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         .get_or_insert_with(|| places::default_socket_in(environment))
         .clone();
 
+    let mut warnings = Vec::new();
     let config = Config {
         app: app_settings(&sections, &state)?,
         state,
         store,
-        ami: ami_settings(&sections)?,
+        ami: ami_settings(&sections, &mut warnings)?,
         http: http::Settings {
             listen: sections.http.listen,
             socket,
@@ -158,37 +162,32 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         },
         log: sections.log.clone(),
         without_effect: sections.without_effect(),
+        warnings,
         sections,
     };
     Ok(config)
 }
 
-fn ami_settings(sections: &Sections) -> Result<ami::Settings, ConfigError> {
+fn ami_settings(
+    sections: &Sections,
+    warnings: &mut Vec<String>,
+) -> Result<ami::Settings, ConfigError> {
     let asterisk = &sections.asterisk;
-    if asterisk.tls {
-        return Err(value("asterisk.tls", "AMI over TLS is not in this version; set it to false"));
-    }
     let secret = match (&asterisk.secret, &asterisk.secret_file) {
         (Some(_), Some(_)) => {
             return Err(value("asterisk.secret", "give secret or secret_file, not both"));
         }
         (Some(secret), None) => secret.clone(),
-        (None, Some(path)) => read_secret(path)?,
+        (None, Some(path)) => named_files::secret("asterisk.secret_file", path, warnings)?,
         (None, None) => String::new(),
     };
     Ok(ami::Settings {
         address: asterisk.address.clone(),
+        tls: named_files::tls("asterisk", asterisk)?,
         username: asterisk.username.clone(),
         secret: SecretString::from(secret),
         ..ami::Settings::default()
     })
-}
-
-fn read_secret(path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(why) => Err(value("asterisk.secret_file", format!("{}: {why}", path.display()))),
-    }
 }
 
 fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, ConfigError> {
@@ -225,20 +224,21 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
         calls: sections.calls.clone(),
         trunks,
         imports,
-        callbacks: callback_settings(sections),
+        callbacks: callback_settings(sections)?,
         ..app::Settings::default()
     })
 }
 
-fn callback_settings(sections: &Sections) -> CallbackSettings {
+fn callback_settings(sections: &Sections) -> Result<CallbackSettings, ConfigError> {
     let webhooks = &sections.webhooks;
     let targets = if webhooks.allow_private_targets { Targets::Any } else { Targets::Public };
-    CallbackSettings {
+    Ok(CallbackSettings {
         targets,
+        authorities: named_files::receivers(webhooks)?,
         keep_delivered: TimeDelta::days(webhooks.keep_delivered_days.into()),
         keep_dead: TimeDelta::days(webhooks.keep_dead_days.into()),
         ..CallbackSettings::default()
-    }
+    })
 }
 
 fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {

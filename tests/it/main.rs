@@ -5,6 +5,7 @@
 mod bad_luck;
 mod callbacks;
 mod campaigns;
+mod certificates;
 mod change_dids;
 mod command_line;
 mod command_line_inventory;
@@ -34,5 +35,6 @@ mod schemathesis;
 mod simulator;
 mod store;
 mod tenants;
+mod tls;
 mod two_daemons;
 mod wait;
