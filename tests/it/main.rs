@@ -12,6 +12,7 @@ mod command_line_inventory;
 mod containers;
 mod demo;
 mod end_to_end;
+mod exactly_once;
 mod examples;
 mod export;
 mod failures;
