@@ -31,6 +31,7 @@ mod postgres;
 mod process;
 mod real_asterisk;
 mod receiver;
+mod recorded_calls;
 mod rotary;
 mod schemathesis;
 mod simulator;
