@@ -17,6 +17,7 @@ mod examples;
 mod export;
 mod failures;
 mod faults;
+mod flood;
 mod hear_changes;
 mod house;
 mod http_api;
