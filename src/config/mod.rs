@@ -3,6 +3,7 @@
 //! This is the only place that reads files and environment for settings; each module owns the type
 //! of its own.
 
+mod asterisks;
 mod environment;
 mod named_files;
 mod places;
@@ -16,9 +17,11 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 
 pub use self::places::{default_socket, state_directory};
+use self::sections::Asterisk;
 pub use self::sections::Sections;
 use crate::ami;
 use crate::app;
+use crate::app::asterisks::WireSettings;
 use crate::app::deliver_callbacks::CallbackSettings;
 use crate::http;
 use crate::store;
@@ -33,8 +36,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The store.
     pub store: store::Settings,
-    /// The line to Asterisk.
-    pub ami: ami::Settings,
+    /// The Asterisks, at least one, and the lines to them.
+    pub asterisks: Vec<app::asterisks::Settings>,
     /// How calls are placed.
     pub app: app::Settings,
     /// The listeners.
@@ -153,7 +156,7 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         app: app_settings(&sections, &state)?,
         state,
         store,
-        ami: ami_settings(&sections, &mut warnings)?,
+        asterisks: asterisks::settings(&sections, &mut warnings)?,
         http: http::Settings {
             listen: sections.http.listen,
             socket,
@@ -168,26 +171,27 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
     Ok(config)
 }
 
-fn ami_settings(
-    sections: &Sections,
+/// The line to one Asterisk, whose section is named by `key`.
+fn wire_settings(
+    key: &str,
+    asterisk: &Asterisk,
     warnings: &mut Vec<String>,
-) -> Result<ami::Settings, ConfigError> {
-    let asterisk = &sections.asterisk;
+) -> Result<WireSettings, ConfigError> {
     let secret = match (&asterisk.secret, &asterisk.secret_file) {
         (Some(_), Some(_)) => {
-            return Err(value("asterisk.secret", "give secret or secret_file, not both"));
+            return Err(value(format!("{key}.secret"), "give secret or secret_file, not both"));
         }
         (Some(secret), None) => secret.clone(),
-        (None, Some(path)) => named_files::secret("asterisk.secret_file", path, warnings)?,
+        (None, Some(path)) => named_files::secret(&format!("{key}.secret_file"), path, warnings)?,
         (None, None) => String::new(),
     };
-    Ok(ami::Settings {
+    Ok(WireSettings::Ami(ami::Settings {
         address: asterisk.address.clone(),
-        tls: named_files::tls("asterisk", asterisk)?,
+        tls: named_files::tls(key, asterisk)?,
         username: asterisk.username.clone(),
         secret: SecretString::from(secret),
         ..ami::Settings::default()
-    })
+    }))
 }
 
 fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, ConfigError> {
