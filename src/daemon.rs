@@ -57,6 +57,7 @@ pub async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     for key in &config.without_effect {
         warn!("{key} is set and has no effect in this version");
     }
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let Running { lifecycle, http, socket, _state, .. } = start(config).await?;
     info!("ready: http://{http} and {}", socket.display());
     let code = lifecycle.run(PATIENCE).await;

@@ -15,6 +15,7 @@ pub mod frame;
 mod reconnect;
 pub mod report;
 mod session;
+pub mod tls;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use self::client::{Client, line};
 pub use self::reconnect::Line;
 pub use crate::line::reports::Reports;
 pub use crate::line::{Channel, DownReason, LineState};
+use self::tls::Tls;
 
 /// The actions Rotary cannot do without, or not all of it.
 pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"];
@@ -34,6 +36,8 @@ pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"
 pub struct Settings {
     /// Host and port.
     pub address: String,
+    /// How the line is encrypted; none: it is not.
+    pub tls: Option<Tls>,
     /// The section of manager.conf.
     pub username: String,
     /// Its secret.
@@ -84,6 +88,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: "127.0.0.1:5038".to_owned(),
+            tls: None,
             username: "rotary".to_owned(),
             secret: SecretString::from(String::new()),
             login: Login::Md5,

@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{self, Instant};
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Asked, Counters};
 use super::connection::{self, Around};
 use super::session::Session;
+use super::tls::TlsFault;
 use super::{AmiError, CHECK_ADDRESS, DownReason, LineState, Settings};
 use crate::line::backoff::Backoff;
 use crate::line::reports::Reporter;
@@ -20,6 +23,9 @@ use crate::line::tell;
 
 /// A refused login is not tried again sooner: a host that bans attackers would ban us.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+/// What a connection talks over.
+type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// The task's side of a [`Client`](super::Client).
 #[derive(Debug)]
@@ -78,14 +84,7 @@ impl Line {
         let settings = self.settings.clone();
         let socket = match self.turning_away(connect(&settings), stop).await? {
             Ok(socket) => socket,
-            Err(error) => {
-                let address = settings.address.clone();
-                return Some(DownReason::Unreachable {
-                    address,
-                    cause: error.to_string(),
-                    check: CHECK_ADDRESS,
-                });
-            }
+            Err(why) => return Some(why),
         };
         let now = Instant::now().into_std();
         let session = Session::new(settings.clone(), self.counters.clone(), now);
@@ -118,16 +117,32 @@ impl Line {
     }
 }
 
-async fn connect(settings: &Settings) -> io::Result<TcpStream> {
-    let connected = time::timeout(settings.connect_deadline, TcpStream::connect(&settings.address));
-    let timed_out = |_| {
-        let text = format!("no answer within {:?}", settings.connect_deadline);
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+/// A socket over which to talk, encrypted if so configured.
+async fn connect(settings: &Settings) -> Result<Socket, DownReason> {
+    let address = || settings.address.clone();
+    let unreachable =
+        |error: io::Error| unreachable_because(&settings.address, error.to_string());
+    let connecting = async {
+        let socket = TcpStream::connect(&settings.address).await.map_err(unreachable)?;
+        // Actions are small and somebody waits for each.
+        socket.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &settings.tls else { return Ok(Socket::Left(socket)) };
+        let encrypted = tls.shake_hands(socket).await;
+        let untrusted = |fault: TlsFault| DownReason::Untrusted {
+            address: address(),
+            fault: fault.to_string(),
+        };
+        encrypted.map(|socket| Socket::Right(Box::new(socket))).map_err(untrusted)
     };
-    let socket = connected.await.unwrap_or_else(timed_out)?;
-    // Actions are small and somebody waits for each.
-    socket.set_nodelay(true)?;
-    Ok(socket)
+    let connected = time::timeout(settings.connect_deadline, connecting).await;
+    connected.unwrap_or_else(|_| {
+        let cause = format!("no answer within {:?}", settings.connect_deadline);
+        Err(unreachable_because(&settings.address, cause))
+    })
+}
+
+fn unreachable_because(address: &str, cause: String) -> DownReason {
+    DownReason::Unreachable { address: address.to_owned(), cause, check: CHECK_ADDRESS }
 }
 
 fn turn_away(asked: Asked, state: &watch::Sender<LineState>) {

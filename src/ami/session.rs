@@ -168,7 +168,10 @@ impl Session {
         if self.phase_deadline.is_some_and(|deadline| deadline <= now) {
             self.phase_deadline = None;
             match self.phase {
-                Phase::Greeting => self.close(lost("no greeting came")),
+                Phase::Greeting => {
+                    let cause = format!("it said nothing for {:?}", self.settings.connect_deadline);
+                    self.close(self.no_greeting(cause));
+                }
                 Phase::Booting => self.ask_own(Purpose::CoreStatus, "CoreStatus", now),
                 Phase::LoggingIn | Phase::Learning | Phase::Up | Phase::Closed => {}
             }
@@ -181,8 +184,13 @@ impl Session {
 
     /// The connection is gone; says how that is to be called. Answers all that waits.
     pub(super) fn handle_lost(&mut self, cause: String) -> DownReason {
-        let why =
-            if self.shutting_down { DownReason::ShuttingDown } else { DownReason::Lost { cause } };
+        let why = match self.phase {
+            _ if self.shutting_down => DownReason::ShuttingDown,
+            Phase::Greeting => self.no_greeting(cause),
+            Phase::LoggingIn | Phase::Booting | Phase::Learning | Phase::Up | Phase::Closed => {
+                DownReason::Lost { cause }
+            }
+        };
         self.answer_all();
         self.phase = Phase::Closed;
         why
@@ -221,6 +229,11 @@ impl Session {
                 self.ping_due = Some(now + self.settings.ping_interval);
             }
         }
+    }
+
+    fn no_greeting(&self, cause: String) -> DownReason {
+        let address = self.settings.address.clone();
+        DownReason::NoGreeting { address, cause, encrypted: self.settings.tls.is_some() }
     }
 
     fn ask_own(&mut self, purpose: Purpose, name: &'static str, now: Instant) {

@@ -75,7 +75,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
 
 /// The lines to the Asterisks. A lone one is named `asterisk` unless it has another name; of several
 /// each has its own. The trunks may name none that is not there.
-pub(super) fn settings(sections: &Sections) -> Result<Vec<Settings>, ConfigError> {
+///
+/// What works and should not stay so goes to `warnings`.
+pub(super) fn settings(
+    sections: &Sections,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Settings>, ConfigError> {
     let all = sections.asterisk.as_slice();
     if all.is_empty() {
         return Err(value("asterisk", "there must be one"));
@@ -95,7 +100,7 @@ pub(super) fn settings(sections: &Sections) -> Result<Vec<Settings>, ConfigError
             return Err(value("asterisk.name", format!("two are named {name}")));
         }
         let key = if all.len() == 1 { "asterisk".into() } else { format!("asterisk.{name}") };
-        let mut wire = super::wire_settings(&key, section)?;
+        let mut wire = super::wire_settings(&key, section, warnings)?;
         if let WireSettings::Ari(ari) = &mut wire {
             ari.endpoints = endpoints(sections, &name);
         }

@@ -5,6 +5,7 @@
 
 mod asterisks;
 mod environment;
+mod named_files;
 mod places;
 mod sections;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub log: telemetry::Settings,
     /// What was set and has no effect in this version, as `section.key`.
     pub without_effect: Vec<String>,
+    /// What works and should not stay so, in words that name the key.
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with the configuration, in words that say where.
@@ -150,11 +153,12 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         .get_or_insert_with(|| places::default_socket_in(environment))
         .clone();
 
+    let mut warnings = Vec::new();
     let config = Config {
         app: app_settings(&sections, &state)?,
         state,
         store,
-        asterisks: asterisks::settings(&sections)?,
+        asterisks: asterisks::settings(&sections, &mut warnings)?,
         http: http::Settings {
             listen: sections.http.listen,
             socket,
@@ -163,43 +167,42 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         },
         log: sections.log.clone(),
         without_effect: sections.without_effect(),
+        warnings,
         sections,
     };
     Ok(config)
 }
 
 /// The line to one Asterisk, whose section is named by `key`.
-fn wire_settings(key: &str, asterisk: &Asterisk) -> Result<WireSettings, ConfigError> {
-    if asterisk.tls {
-        return Err(value(
-            format!("{key}.tls"),
-            "a line over TLS is not in this version; set it to false",
-        ));
-    }
+fn wire_settings(
+    key: &str,
+    asterisk: &Asterisk,
+    warnings: &mut Vec<String>,
+) -> Result<WireSettings, ConfigError> {
     let secret = match (&asterisk.secret, &asterisk.secret_file) {
         (Some(_), Some(_)) => {
             return Err(value(format!("{key}.secret"), "give secret or secret_file, not both"));
         }
         (Some(secret), None) => secret.clone(),
-        (None, Some(path)) => read_secret(key, path)?,
+        (None, Some(path)) => named_files::secret(&format!("{key}.secret_file"), path, warnings)?,
         (None, None) => String::new(),
     };
+    let tls = named_files::tls(key, asterisk)?;
     let (address, username) = (asterisk.address().to_owned(), asterisk.username.clone());
     let secret = SecretString::from(secret);
-    Ok(match asterisk.via {
+    match asterisk.via {
         Via::Ami => {
-            WireSettings::Ami(ami::Settings { address, username, secret, ..Default::default() })
+            let settings = ami::Settings { address, tls, username, secret, ..Default::default() };
+            Ok(WireSettings::Ami(settings))
+        }
+        Via::Ari if tls.is_some() => {
+            let why = "ARI over TLS is not in this version; set it to false, or via = \"ami\"";
+            Err(value(format!("{key}.tls"), why))
         }
         Via::Ari => {
-            WireSettings::Ari(ari::Settings { address, username, secret, ..Default::default() })
+            let settings = ari::Settings { address, username, secret, ..Default::default() };
+            Ok(WireSettings::Ari(settings))
         }
-    })
-}
-
-fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(why) => Err(value(format!("{key}.secret_file"), format!("{}: {why}", path.display()))),
     }
 }
 
@@ -237,20 +240,21 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
         calls: sections.calls.clone(),
         trunks,
         imports,
-        callbacks: callback_settings(sections),
+        callbacks: callback_settings(sections)?,
         ..app::Settings::default()
     })
 }
 
-fn callback_settings(sections: &Sections) -> CallbackSettings {
+fn callback_settings(sections: &Sections) -> Result<CallbackSettings, ConfigError> {
     let webhooks = &sections.webhooks;
     let targets = if webhooks.allow_private_targets { Targets::Any } else { Targets::Public };
-    CallbackSettings {
+    Ok(CallbackSettings {
         targets,
+        authorities: named_files::receivers(webhooks)?,
         keep_delivered: TimeDelta::days(webhooks.keep_delivered_days.into()),
         keep_dead: TimeDelta::days(webhooks.keep_dead_days.into()),
         ..CallbackSettings::default()
-    }
+    })
 }
 
 fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {

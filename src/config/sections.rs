@@ -59,6 +59,10 @@ pub(super) struct Asterisk {
     pub(super) secret: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) tls: bool,
+    /// Whose certificates are trusted, as PEM; none: those whom the system trusts.
+    pub(super) ca_file: Option<PathBuf>,
+    /// The name in Asterisk's certificate, where it is not the host of `address`.
+    pub(super) tls_name: Option<String>,
 }
 
 /// What is spoken with an Asterisk.
@@ -88,6 +92,8 @@ pub(super) struct Webhooks {
     pub(super) allow_private_targets: bool,
     pub(super) keep_delivered_days: u32,
     pub(super) keep_dead_days: u32,
+    /// Authorities trusted beside the system's, as PEM.
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -122,6 +128,8 @@ impl Default for Asterisk {
             secret: None,
             secret_file: None,
             tls: false,
+            ca_file: None,
+            tls_name: None,
         }
     }
 }
@@ -134,7 +142,12 @@ impl Default for Http {
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self { allow_private_targets: false, keep_delivered_days: 7, keep_dead_days: 30 }
+        Self {
+            allow_private_targets: false,
+            keep_delivered_days: 7,
+            keep_dead_days: 30,
+            ca_file: None,
+        }
     }
 }
 

@@ -229,7 +229,7 @@ fn what_is_wrong_with_several_asterisks_is_named() {
     for (text, says) in [
         (format!("{second}[[asterisk]]\nsecret = \"x\"\n"), "asterisk.name: of several each"),
         (format!("{second}{second}"), "asterisk.name: two are named pbx-1"),
-        (format!("{TWO}tls = true\n"), "asterisk.pbx-2.tls: "),
+        (format!("{TWO}tls_name = \"x\"\n"), "asterisk.pbx-2.tls_name: it has no effect"),
         (
             format!("{TWO}[trunks.a]\nasterisk = \"pbx-3\"\n"),
             "trunks.a.asterisk: no Asterisk is named pbx-3; there is pbx-1, pbx-2",

@@ -155,7 +155,8 @@ impl Exchange {
 
     /// What happened so far.
     pub(super) fn counts(&self) -> Counts {
-        Counts { in_progress: self.calls.len(), ..self.counts }
+        let flood_left = self.sessions.values().map(Session::flood_left).sum();
+        Counts { in_progress: self.calls.len(), flood_left, ..self.counts }
     }
 
     /// The last Originates that were accepted, the oldest first.

@@ -40,6 +40,22 @@ pub enum DownReason {
         /// What to check of Asterisk, beginning with `that`.
         check: &'static str,
     },
+    /// Who answers there cannot be trusted, or does not speak TLS.
+    Untrusted {
+        /// Where.
+        address: String,
+        /// Why not, and what to do about it.
+        fault: String,
+    },
+    /// What answers there does not greet as Asterisk does.
+    NoGreeting {
+        /// Where.
+        address: String,
+        /// What it does instead.
+        cause: String,
+        /// Whether the line is encrypted. One that is not may have come to a port that is.
+        encrypted: bool,
+    },
     /// Asterisk does not let us in: a wrong name or secret, or an address it does not allow.
     LoginRefused {
         /// As whom.
@@ -97,6 +113,22 @@ impl fmt::Display for DownReason {
                 "Asterisk is unreachable at {address}: {cause}; check that it runs, {check}, and \
                  asterisk.address here"
             ),
+            Self::Untrusted { address, fault } => {
+                write!(f, "no TLS with Asterisk at {address}: {fault}")
+            }
+            Self::NoGreeting { address, cause, encrypted } => {
+                write!(
+                    f,
+                    "what answers at {address} does not greet as Asterisk's manager interface does: {cause}; check \
+                     asterisk.address"
+                )?;
+                match encrypted {
+                    true => Ok(()),
+                    false => f.write_str(
+                        ", and if that is the port of tlsbindaddr in manager.conf, set asterisk.tls = true",
+                    ),
+                }
+            }
             Self::LoginRefused { username, message, check } => {
                 write!(f, "Asterisk refused the login of {username:?}: {message}; {check}")
             }

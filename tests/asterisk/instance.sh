@@ -4,8 +4,10 @@
 # instance.sh cli  DIR CMD  one CLI command, through the instance's own control socket
 #
 # make reads from the environment: VERSION (22 or 16), AMI, HTTP and SIP (ports on 127.0.0.1), CARRIER (host:port),
-# SECRET (of the AMI user and of ARI's), and WRITE (its privileges, where they are to be others). Of asterisk-conf/ only these change, and a value that is not found there is an error:
-# what the tests run is what people install.
+# SECRET (of the AMI user and of ARI's), WRITE (its privileges, where they are to be others) and TLS (the port of
+# encrypted AMI, whose certificate and key are DIR/lib/keys/asterisk.crt and .key; none where it is not set). Of
+# asterisk-conf/ only these change, and a value that is not found there is an error: what the tests run is what people
+# install.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -52,6 +54,12 @@ make() {
     change manager.conf 'write = originate,call,reporting' "write = ${WRITE:-originate,call,reporting}"
     change http.conf 'bindport = 8088' "bindport = $HTTP"
     change ari.conf 'password = change-me' "password = $SECRET"
+    if [ -n "${TLS:-}" ]; then
+        change manager.conf ';tlsenable = yes' 'tlsenable = yes'
+        change manager.conf ';tlsbindaddr = 127.0.0.1:5039' "tlsbindaddr = 127.0.0.1:$TLS"
+        change manager.conf ';tlscertfile = /etc/asterisk/keys/asterisk.crt' "tlscertfile = $dir/lib/keys/asterisk.crt"
+        change manager.conf ';tlsprivatekey = /etc/asterisk/keys/asterisk.key' "tlsprivatekey = $dir/lib/keys/asterisk.key"
+    fi
     change pjsip.conf 'bind = 0.0.0.0:5060' "bind = 127.0.0.1:$SIP"
     change pjsip.conf 'contact = sip:127.0.0.1:5080' "contact = sip:$CARRIER"
 

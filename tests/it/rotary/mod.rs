@@ -45,6 +45,13 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
+/// Memory that is really there, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) most: u64,
+}
+
 impl Rotary {
     /// One that has not begun, whose Asterisk is at an address where nobody is.
     pub(crate) fn new() -> Self {
@@ -235,6 +242,18 @@ impl Rotary {
     /// Waits until it is gone.
     pub(crate) async fn gone(&mut self) -> ExitStatus {
         self.process.take().expect("Rotary runs").gone().await
+    }
+
+    /// How much memory it has, and has had at most, in bytes.
+    pub(crate) fn memory(&self) -> Memory {
+        let pid = self.process.as_ref().expect("Rotary runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Rotary runs");
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>();
+            kilobytes.expect("a number of kilobytes") << 10
+        };
+        Memory { now: bytes("VmRSS:"), most: bytes("VmHWM:") }
     }
 
     /// What it logged in all its runs.
