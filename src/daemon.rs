@@ -23,6 +23,7 @@ use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
+use crate::app::meters::Meters;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -81,10 +82,13 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         calls: CallBook::default(),
         outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
+        meters: Meters::new(config.app.trunks.keys()),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
     };
+    app.meters.follow_ledger(&app.ledger);
+    app.asterisks().for_each(|(name, client)| app.meters.follow_asterisk(name, client));
     // Before the loading, so that no change falls between.
     let changes = app.store.changes().await;
     warm_up(&app, state.writer).await.context("load what the store remembers")?;
@@ -105,6 +109,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     if let Some(changes) = changes {
         lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
     }
+    lifecycle.wires.spawn("fold metrics", |stop| app.meters.clone().fold(stop));
     let router = http::router(app.clone(), Gate::new(config.http.limits.clone()));
     let (served, tasks) = (router.clone(), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {

@@ -18,7 +18,7 @@ use super::client::{Answer, Asked, Counters};
 use super::codec::{Codec, Incoming};
 use super::report::{self, Reporter};
 use super::session::{Output, Session, Ticket};
-use super::{DownReason, LineState, Settings};
+use super::{DownReason, LineState, Loss, Settings};
 
 /// How much is read at once, in bytes.
 const READ: usize = 64 << 10;
@@ -70,7 +70,7 @@ pub(super) async fn run(
         }
         let done = connection.session.is_idle() && around.queue.is_empty();
         if give_up.is_some_and(|at| done || at <= time::Instant::now()) {
-            connection.lose("Rotary is stopping".to_owned(), around);
+            connection.lose(Loss::Closed, "Rotary is stopping".to_owned(), around);
             log_off(&mut writer, around.settings).await;
             return DownReason::Stopped;
         }
@@ -82,18 +82,24 @@ pub(super) async fn run(
         tokio::select! {
             read = reader.read_buf(&mut connection.input) => {
                 let ended = match read {
-                    Ok(0) => Some("Asterisk closed the connection".to_owned()),
-                    Ok(_) => connection.read(around).err().map(|error| error.to_string()),
-                    Err(error) => Some(error.to_string()),
+                    Ok(0) => Some((Loss::Closed, "Asterisk closed the connection".to_owned())),
+                    Ok(_) => {
+                        let unread = connection.read(around).err();
+                        unread.map(|error| (Loss::Protocol, error.to_string()))
+                    }
+                    Err(error) => Some((Loss::Broken, error.to_string())),
                 };
-                if let Some(cause) = ended {
-                    return connection.lose(cause, around);
+                if let Some((how, cause)) = ended {
+                    return connection.lose(how, cause, around);
                 }
             }
             written = write(&mut writer, front) => match written {
                 Ok(count) if count > 0 => connection.written(count),
-                Ok(_) => return connection.lose("nothing can be written".to_owned(), around),
-                Err(error) => return connection.lose(error.to_string(), around),
+                Ok(_) => {
+                    let cause = "nothing can be written".to_owned();
+                    return connection.lose(Loss::Broken, cause, around);
+                }
+                Err(error) => return connection.lose(Loss::Broken, error.to_string(), around),
             },
             Some(asked) = around.queue.recv(), if connection.unwritten.len() < MAX_UNWRITTEN => {
                 let ticket = connection.session.handle_action(asked.message, asked.want, now());
@@ -162,8 +168,8 @@ impl Connection {
         }
     }
 
-    fn lose(&mut self, cause: String, around: &mut Around<'_>) -> DownReason {
-        let why = self.session.handle_lost(cause);
+    fn lose(&mut self, how: Loss, cause: String, around: &mut Around<'_>) -> DownReason {
+        let why = self.session.handle_lost(how, cause);
         self.obey(around).unwrap_or(why)
     }
 

@@ -59,6 +59,7 @@ impl Line {
             let connects = self.counters.connects.load(Ordering::Relaxed);
             let begun = Instant::now();
             let Some(why) = self.connect_and_talk(&stop).await else { break };
+            self.counters.failed(&why);
             if self.counters.connects.load(Ordering::Relaxed) > connects
                 && begun.elapsed() >= self.settings.stable_after
             {

@@ -23,7 +23,7 @@ use super::action::{InvalidHeader, Message};
 use super::client::{Answer, Counters, Want};
 use super::codec::Incoming;
 use super::frame::Kind;
-use super::{AmiError, DownReason, Settings};
+use super::{AmiError, DownReason, Loss, Settings};
 
 pub(super) use self::waiting::Ticket;
 
@@ -168,7 +168,7 @@ impl Session {
         if self.phase_deadline.is_some_and(|deadline| deadline <= now) {
             self.phase_deadline = None;
             match self.phase {
-                Phase::Greeting => self.close(lost("no greeting came")),
+                Phase::Greeting => self.close(lost(Loss::Silent, "no greeting came")),
                 Phase::Booting => self.ask_own(Purpose::CoreStatus, "CoreStatus", now),
                 Phase::LoggingIn | Phase::Learning | Phase::Up | Phase::Closed => {}
             }
@@ -180,9 +180,8 @@ impl Session {
     }
 
     /// The connection is gone; says how that is to be called. Answers all that waits.
-    pub(super) fn handle_lost(&mut self, cause: String) -> DownReason {
-        let why =
-            if self.shutting_down { DownReason::ShuttingDown } else { DownReason::Lost { cause } };
+    pub(super) fn handle_lost(&mut self, how: Loss, cause: String) -> DownReason {
+        let why = if self.shutting_down { DownReason::ShuttingDown } else { lost(how, cause) };
         self.answer_all();
         self.phase = Phase::Closed;
         why
@@ -209,8 +208,10 @@ impl Session {
                 }
                 self.answer(ticket, Err(silence(written)));
             }
-            Purpose::Challenge | Purpose::Login => self.close(lost("no answer to the login")),
-            Purpose::CoreStatus => self.close(lost("no answer after the login")),
+            Purpose::Challenge | Purpose::Login => {
+                self.close(lost(Loss::Silent, "no answer to the login"))
+            }
+            Purpose::CoreStatus => self.close(lost(Loss::Silent, "no answer after the login")),
             Purpose::ListCommands | Purpose::CoreSettings => {
                 self.waiting.remove(ticket);
                 self.learned();
@@ -308,8 +309,8 @@ fn silence(written: bool) -> AmiError {
     if written { AmiError::Unknown } else { AmiError::NotSent("the line took nothing".to_owned()) }
 }
 
-fn lost(cause: impl Into<String>) -> DownReason {
-    DownReason::Lost { cause: cause.into() }
+fn lost(how: Loss, cause: impl Into<String>) -> DownReason {
+    DownReason::Lost { how, cause: cause.into() }
 }
 
 #[cfg(test)]

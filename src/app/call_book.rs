@@ -54,6 +54,10 @@ pub(super) struct Changed {
 /// What a look at Asterisk's list came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compared {
+    /// Calls that have not ended here and are listed.
+    pub listed: usize,
+    /// Listed calls that nobody here follows, or no longer.
+    pub unknown: usize,
     /// Calls that Asterisk should have and has not.
     pub missing: usize,
     /// Calls that are not listed and may be too young for it: only another look can tell.
@@ -75,6 +79,8 @@ impl CallBook {
 
     /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
+        // Nobody counts what was told of a call that nobody asked to be told of.
+        let told = if call.request.callback_url.is_some() { told } else { call.steps() };
         let placed_at = Some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
@@ -147,6 +153,11 @@ impl CallBook {
     /// The calls it should have and has not will end as missing.
     pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> Compared {
         let mut book = self.lock();
+        let going = |id: &&CallId| {
+            let followed = book.calls.get(*id);
+            followed.is_some_and(|followed| !followed.call.progress.status.is_end())
+        };
+        let going = listed.iter().filter(going).count();
         let unlisted = book.calls.values().filter(|followed| {
             !followed.call.progress.status.is_end() && !listed.contains(&followed.call.id())
         });
@@ -159,7 +170,12 @@ impl CallBook {
                 false
             });
         }
-        Compared { missing: missing.len(), too_young: too_young.len() }
+        Compared {
+            listed: going,
+            unknown: listed.len() - going,
+            missing: missing.len(),
+            too_young: too_young.len(),
+        }
     }
 
     /// Whether some call has been silent for so long that Asterisk must be asked about it.

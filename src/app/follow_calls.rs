@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::call_book::{Changed, Compared};
-use super::{App, now};
+use super::{App, call_steps, now};
 use crate::ami::{AmiError, Channel, LineState, Reports};
 use crate::domain::call::{Call, CallId, Report};
 use crate::domain::callback::{CallbackId, NewCallback};
@@ -70,7 +70,9 @@ async fn compare(app: &App) -> bool {
         Ok(channels) => {
             let listed: HashSet<CallId> = channels.iter().filter_map(call_of).collect();
             app.calls.handle_reports(channels.iter().filter_map(seen).collect(), asked_at);
-            let Compared { missing, too_young } = app.calls.handle_list(&listed, asked_at);
+            let compared = app.calls.handle_list(&listed, asked_at);
+            let Compared { listed, unknown, missing, too_young } = compared;
+            app.meters.calls_compared("asterisk", listed, unknown, missing);
             if missing > 0 {
                 info!(missing, "calls that Asterisk no longer has");
             }
@@ -115,7 +117,7 @@ async fn store_changes(app: &App, stop: &CancellationToken) {
         let callbacks = callbacks_of(&changed);
         match app.store.save_calls(&calls, &callbacks).await {
             Ok(()) => {
-                changed.iter().for_each(|one| log(&one.call));
+                changed.iter().for_each(|one| call_steps::moved(app, &one.call, one.told));
                 app.calls.saved(changed);
                 if !callbacks.is_empty() {
                     app.outbox.notify_one();
@@ -163,12 +165,6 @@ fn callbacks_of(changed: &[Changed]) -> Vec<NewCallback> {
             })
         })
         .collect()
-}
-
-fn log(call: &Call) {
-    let (progress, id) = (&call.progress, call.id());
-    let cause = progress.cause.map(|cause| cause.0);
-    info!(call.id = %id, trunk = %call.request.trunk, cause, "call {}", progress.status);
 }
 
 fn is_up(state: &LineState) -> bool {

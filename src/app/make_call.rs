@@ -4,12 +4,12 @@
 //! and never places an uncounted call.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::pick_did::{Choice, PickError, pick_did, take_back};
-use super::{App, Trunk, now};
+use super::{App, Trunk, call_steps, now};
 use crate::ami::action::{InvalidHeader, Originate};
 use crate::ami::{AmiError, DownReason, LineState};
 use crate::domain::call::{Call, CallId, CallRequest, Destination};
@@ -118,6 +118,13 @@ pub enum MakeCallError {
 /// When Asterisk does not answer in time the call stays `initiated` and its use counted: it may be
 /// ringing. Events or the next look at Asterisk's list settle it.
 pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
+    let begun = Instant::now();
+    let made = attempt(app, wanted).await;
+    app.meters.call_requested(&made, begun.elapsed());
+    made
+}
+
+async fn attempt(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
     if let Some(earlier) = earlier_call(app, &wanted).await? {
         return Ok(MadeCall { call: earlier, replayed: true });
     }
@@ -142,9 +149,13 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
 
 async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
     let originate = originate(app, &call);
+    call_steps::began(app, &call);
     app.calls.follow(call.clone());
 
-    match app.ami.originate(&originate).await {
+    let begun = Instant::now();
+    let answer = app.ami.originate(&originate).await;
+    app.meters.originated(&answer, begun.elapsed());
+    match answer {
         Ok(()) | Err(AmiError::Unknown) => Ok(app.calls.placed(call.id(), now()).unwrap_or(call)),
         Err(AmiError::Refused(message)) => {
             undo(app, call).await;
@@ -165,6 +176,7 @@ async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
 async fn undo(app: &App, mut call: Call) {
     app.calls.forget(call.id());
     call.fail(now());
+    call_steps::failed(app, &call);
     take_back(app, &call.request.tenant, call.request.did, Some(&call)).await;
 }
 

@@ -1,6 +1,7 @@
 //! What Rotary can do: one file per operation.
 
 pub mod call_book;
+mod call_steps;
 pub mod campaigns;
 pub mod deliver_callbacks;
 pub mod export_dids;
@@ -13,6 +14,7 @@ pub mod list_dids;
 pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
+pub mod meters;
 pub mod pick_did;
 pub mod replay_callbacks;
 pub mod status;
@@ -32,6 +34,7 @@ use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
+use self::meters::{Meters, MetricsSettings};
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -61,6 +64,8 @@ pub struct App {
     pub outbox: Arc<Notify>,
     /// The imports under way.
     pub imports: ImportsUnderWay,
+    /// What is counted and measured.
+    pub meters: Meters,
     /// How calls are placed, files imported and callbacks sent.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
@@ -85,6 +90,8 @@ pub struct Settings {
     pub compare_every: Duration,
     /// How callbacks are sent.
     pub callbacks: CallbackSettings,
+    /// Who may see what is counted.
+    pub metrics: MetricsSettings,
 }
 
 /// How files are imported.
@@ -128,6 +135,7 @@ impl Default for Settings {
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
             callbacks: CallbackSettings::default(),
+            metrics: MetricsSettings::default(),
         }
     }
 }
@@ -186,6 +194,11 @@ impl App {
         F: Future<Output = T> + Send + 'static,
     {
         self.begin(work).await
+    }
+
+    /// The lines to Asterisk, by name.
+    pub fn asterisks(&self) -> impl Iterator<Item = (&str, &Client)> {
+        std::iter::once(("asterisk", &self.ami))
     }
 
     /// Begins work at once, on a task of its own; it goes on whether its outcome is waited for or not.

@@ -6,7 +6,7 @@
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::{App, now};
+use super::{App, call_steps, now};
 use crate::domain::call::Call;
 use crate::domain::did::{DidId, DidState};
 use crate::domain::rotation::{NotPickable, Pick, Want};
@@ -55,7 +55,18 @@ pub(super) async fn pick_did(
     choice: &Choice,
     call: impl Fn(&Pick) -> Option<NewCall>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
-    let deadline = Instant::now() + app.settings.patience;
+    let begun = Instant::now();
+    let picked = pick(app, choice, call, begun + app.settings.patience).await;
+    app.meters.picked(&picked, begun.elapsed());
+    picked
+}
+
+async fn pick(
+    app: &App,
+    choice: &Choice,
+    call: impl Fn(&Pick) -> Option<NewCall>,
+    deadline: Instant,
+) -> Result<(Pick, Option<NewCall>), PickError> {
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
         let call = call(&pick);
@@ -71,6 +82,7 @@ pub(super) async fn pick_did(
                 return Err(PickError::KeyTaken);
             }
         }
+        app.meters.pick_repeated();
     }
     warn!("gave up picking after {REFUSALS_MAX} refusals by the store");
     Err(PickError::NoneAvailable)
@@ -138,7 +150,9 @@ async fn settle_late(
         Ok(Recorded::Counted { usage_count }) => {
             app.index.lock().settle(pick, usage_count);
             let failed = call.map(|mut call| {
+                call_steps::began(app, &call);
                 call.fail(now());
+                call_steps::failed(app, &call);
                 call
             });
             take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;

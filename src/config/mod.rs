@@ -226,6 +226,7 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
         trunks,
         imports,
         callbacks: callback_settings(sections),
+        metrics: sections.metrics,
         ..app::Settings::default()
     })
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use crate::app::meters::MetricsSettings;
 use crate::app::{CallDefaults, ImportLimits, Trunk};
 use crate::domain::did::TrunkName;
 use crate::http::limits;
@@ -25,6 +26,7 @@ pub struct Sections {
     pub(super) limits: limits::Settings,
     pub(super) imports: Imports,
     pub(super) log: telemetry::Settings,
+    pub(super) metrics: MetricsSettings,
     pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
     /// Sections whose features are not in this version. An operator's file may have them already.

@@ -10,14 +10,14 @@ use super::waiting::Purpose;
 use super::{Output, Phase, Session, lost};
 use crate::ami::action::{InvalidHeader, Message};
 use crate::ami::frame::Frame;
-use crate::ami::{DownReason, Login};
+use crate::ami::{DownReason, Login, Loss};
 
 impl Session {
     pub(super) fn greeted(&mut self, banner: &[u8], now: Instant) {
         let text = String::from_utf8_lossy(banner);
         let Some((_, version)) = text.split_once("Call Manager/") else {
             let cause = format!("this is no Asterisk manager interface; it greets with {text:?}");
-            return self.close(lost(cause));
+            return self.close(lost(Loss::Protocol, cause));
         };
         self.version = format!("(manager interface {version})");
         self.log_in(now);

@@ -99,7 +99,7 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
 
     let compared = book.handle_list(&HashSet::from([listed]), at(10));
 
-    assert_eq!(compared, Compared { missing: 0, too_young: 2 });
+    assert_eq!(compared, Compared { listed: 0, unknown: 0, missing: 0, too_young: 2 });
     assert_eq!(book.next_timeout(), None);
     assert!(book.placed(on_its_way, at(11)).is_some());
 }

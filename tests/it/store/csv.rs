@@ -7,6 +7,7 @@ use futures_util::stream;
 use rotary::ami;
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
+use rotary::app::meters::Meters;
 use rotary::app::{App, SharedIndex};
 use rotary::domain::audit::Origin;
 use rotary::domain::did::{Did, DidStatus};
@@ -79,6 +80,7 @@ pub(super) fn app(store: &Store) -> App {
         calls: CallBook::default(),
         outbox: Arc::default(),
         imports: Default::default(),
+        meters: Meters::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),

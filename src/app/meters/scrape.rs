@@ -1,0 +1,132 @@
+//! Everything as it is now, as Prometheus reads it.
+//!
+//! One function for each part of the daemon; what a part keeps for itself is read here and counted
+//! nowhere a second time.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, timeout};
+
+use super::process::Process;
+use super::{counter, gauge};
+use crate::ami::LineState;
+use crate::app::App;
+
+/// How long the store may take to say how it is before it counts as down for this look.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long what the store said may be shown again: many may look, and the store is asked for one.
+const STORE_EVERY: Duration = Duration::from_secs(5);
+
+/// The most calls with callbacks to be counted, to bound what a look costs.
+const BACKLOG_MAX: u32 = 100_001;
+
+/// What the store says, and when it was asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backlog {
+    asked_at: Instant,
+    up: bool,
+    calls: f64,
+    oldest: Option<DateTime<Utc>>,
+}
+
+/// All metrics, in Prometheus' text format 0.0.4. Answers within a little more than a second,
+/// whatever is down.
+pub async fn scrape(app: &App) -> String {
+    set(app, "rotary_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    store(app).await;
+    calls(app);
+    asterisk(app);
+    process(app);
+    app.meters.0.rendering.render()
+}
+
+async fn store(app: &App) {
+    let seen = look_into_store(app).await;
+    set(app, "rotary_store_up", &[], f64::from(u8::from(seen.up)));
+    set(app, "rotary_callbacks_backlog_calls", &[], seen.calls);
+    let age = |oldest: DateTime<Utc>| (Utc::now() - oldest).as_seconds_f64().max(0.0);
+    let oldest = seen.oldest.map_or(0.0, age);
+    set(app, "rotary_callbacks_oldest_seconds", &[], if seen.up { oldest } else { f64::NAN });
+    set(app, "rotary_ledger_waiting", &[], app.ledger.waiting() as f64);
+}
+
+/// What the store says, or said a moment ago. Who comes while it is being asked waits for that.
+async fn look_into_store(app: &App) -> Backlog {
+    let mut last = app.meters.0.backlog.lock().await;
+    if let Some(seen) = last.filter(|seen| seen.asked_at.elapsed() < STORE_EVERY) {
+        return seen;
+    }
+    let asked = timeout(STORE_PATIENCE, app.store.callback_backlog(BACKLOG_MAX)).await;
+    let asked_at = Instant::now();
+    let seen = match asked {
+        Ok(Ok((calls, oldest))) => Backlog { asked_at, up: true, calls: calls as f64, oldest },
+        Ok(Err(_)) | Err(_) => Backlog { asked_at, up: false, calls: f64::NAN, oldest: None },
+    };
+    *last = Some(seen);
+    seen
+}
+
+fn calls(app: &App) {
+    set(app, "rotary_calls_in_progress", &[], app.calls.in_progress() as f64);
+    set(app, "rotary_imports_in_progress", &[], app.imports.running() as f64);
+    let dids = app.index.lock().totals();
+    for (state, count) in [
+        ("pickable", dids.active - dids.spent),
+        ("spent", dids.spent),
+        ("resting", dids.total - dids.active),
+    ] {
+        set(app, "rotary_dids", &[("state", state)], count as f64);
+    }
+}
+
+fn asterisk(app: &App) {
+    for (name, client) in app.asterisks() {
+        let labels = [("asterisk", name)];
+        let counters = client.counters();
+        let up = matches!(client.state(), LineState::Up { .. });
+        set(app, "rotary_asterisk_up", &labels, f64::from(u8::from(up)));
+        set(app, "rotary_asterisk_actions_pending", &labels, counters.pending() as f64);
+        for (metric, count) in [
+            ("rotary_asterisk_connects_total", counters.connects()),
+            ("rotary_asterisk_frames_total", counters.frames()),
+            ("rotary_asterisk_oversized_frames_total", counters.too_long()),
+            ("rotary_asterisk_orphan_answers_total", counters.orphans()),
+            ("rotary_asterisk_reports_total", counters.reports()),
+            ("rotary_asterisk_reports_dropped_total", counters.reports_dropped()),
+        ] {
+            raise(app, metric, &labels, count);
+        }
+        for (cause, count) in counters.failures() {
+            let labels = [("asterisk", name), ("cause", cause)];
+            raise(app, "rotary_asterisk_failures_total", &labels, count);
+        }
+    }
+}
+
+fn process(app: &App) {
+    let started = app.started_at.timestamp_millis() as f64 / 1000.0;
+    set(app, "process_start_time_seconds", &[], started);
+    let process = Process::look();
+    if let Some(seconds) = process.cpu_seconds {
+        raise(app, "process_cpu_seconds_total", &[], seconds);
+    }
+    for (name, value) in [
+        ("process_resident_memory_bytes", process.resident_bytes),
+        ("process_open_fds", process.open_files),
+        ("process_max_fds", process.max_files),
+    ] {
+        if let Some(value) = value {
+            set(app, name, &[], value as f64);
+        }
+    }
+}
+
+fn set(app: &App, name: &'static str, labels: &[(&str, &str)], value: f64) {
+    gauge(&app.meters.0.recorder, name, labels).set(value);
+}
+
+fn raise(app: &App, name: &'static str, labels: &[(&str, &str)], value: u64) {
+    counter(&app.meters.0.recorder, name, labels).absolute(value);
+}
