@@ -58,7 +58,7 @@ pub struct Compared {
     pub listed: usize,
     /// Listed calls that nobody here follows, or no longer.
     pub unknown: usize,
-    /// Calls that Asterisk should have and has not.
+    /// Calls that Asterisk should have and has not, as was not known before.
     pub missing: usize,
     /// Calls that are not listed and may be too young for it: only another look can tell.
     pub too_young: usize,
@@ -164,16 +164,17 @@ impl CallBook {
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
             .partition(|(_, placed_at)| placed_at.is_some_and(|at| at + BIRTH < asked_at));
+        let mut news = 0;
         for (id, _) in &missing {
             book.change(*id, |call| {
-                call.handle_missing(asked_at);
+                news += usize::from(call.handle_missing(asked_at));
                 false
             });
         }
         Compared {
             listed: going,
             unknown: listed.len() - going,
-            missing: missing.len(),
+            missing: news,
             too_young: too_young.len(),
         }
     }

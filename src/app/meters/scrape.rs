@@ -16,22 +16,21 @@ use crate::app::App;
 /// How long the store may take to say how it is before it counts as down for this look.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long what the store said may be shown again: many may look, and the store is asked for one.
-const STORE_EVERY: Duration = Duration::from_secs(5);
+/// How long a backlog may be shown again: many may look, and the store is asked for one.
+const BACKLOG_EVERY: Duration = Duration::from_secs(15);
 
-/// The most calls with callbacks to be counted, to bound what a look costs.
-const BACKLOG_MAX: u32 = 100_001;
+/// The most calls with callbacks to be counted, to bound what a look costs: some 10 ms.
+const BACKLOG_MAX: u32 = 10_001;
 
-/// What the store says, and when it was asked.
+/// The callbacks to be delivered, and when the store was asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Backlog {
     asked_at: Instant,
-    up: bool,
-    calls: f64,
+    calls: i64,
     oldest: Option<DateTime<Utc>>,
 }
 
-/// All metrics, in Prometheus' text format 0.0.4. Answers within a little more than a second,
+/// All metrics, in Prometheus' text format 0.0.4. Answers within a few seconds,
 /// whatever is down.
 pub async fn scrape(app: &App) -> String {
     set(app, "rotary_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -43,29 +42,28 @@ pub async fn scrape(app: &App) -> String {
 }
 
 async fn store(app: &App) {
-    let seen = look_into_store(app).await;
-    set(app, "rotary_store_up", &[], f64::from(u8::from(seen.up)));
-    set(app, "rotary_callbacks_backlog_calls", &[], seen.calls);
+    let up = matches!(timeout(STORE_PATIENCE, app.store.check()).await, Ok(Ok(())));
+    set(app, "rotary_store_up", &[], f64::from(u8::from(up)));
+    let backlog = if up { backlog(app).await } else { None };
+    let calls = backlog.map_or(f64::NAN, |backlog| backlog.calls as f64);
+    set(app, "rotary_callbacks_backlog_calls", &[], calls);
     let age = |oldest: DateTime<Utc>| (Utc::now() - oldest).as_seconds_f64().max(0.0);
-    let oldest = seen.oldest.map_or(0.0, age);
-    set(app, "rotary_callbacks_oldest_seconds", &[], if seen.up { oldest } else { f64::NAN });
+    let oldest = backlog.map_or(f64::NAN, |backlog| backlog.oldest.map_or(0.0, age));
+    set(app, "rotary_callbacks_oldest_seconds", &[], oldest);
     set(app, "rotary_ledger_waiting", &[], app.ledger.waiting() as f64);
 }
 
-/// What the store says, or said a moment ago. Who comes while it is being asked waits for that.
-async fn look_into_store(app: &App) -> Backlog {
+/// The backlog, or what it was a moment ago; none if the store does not tell. Who comes while it
+/// is being asked waits for that.
+async fn backlog(app: &App) -> Option<Backlog> {
     let mut last = app.meters.0.backlog.lock().await;
-    if let Some(seen) = last.filter(|seen| seen.asked_at.elapsed() < STORE_EVERY) {
-        return seen;
+    if let Some(seen) = last.filter(|seen| seen.asked_at.elapsed() < BACKLOG_EVERY) {
+        return Some(seen);
     }
     let asked = timeout(STORE_PATIENCE, app.store.callback_backlog(BACKLOG_MAX)).await;
-    let asked_at = Instant::now();
-    let seen = match asked {
-        Ok(Ok((calls, oldest))) => Backlog { asked_at, up: true, calls: calls as f64, oldest },
-        Ok(Err(_)) | Err(_) => Backlog { asked_at, up: false, calls: f64::NAN, oldest: None },
-    };
-    *last = Some(seen);
-    seen
+    let (calls, oldest) = asked.ok()?.ok()?;
+    *last = Some(Backlog { asked_at: Instant::now(), calls, oldest });
+    *last
 }
 
 fn calls(app: &App) {

@@ -74,8 +74,8 @@ pub const TABLE: &[Metric] = &[
 
     metric("rotary_callback_attempts_total", Counter, &["outcome"], "Attempts to deliver a callback: `delivered`, `failed` (sent again later), `dead` (given up)"),
     metric("rotary_callback_attempt_seconds", Histogram(SECONDS), &[], "How long an attempt took"),
-    metric("rotary_callbacks_backlog_calls", Gauge, &[], "Calls with a callback still to be delivered, those not due yet included; counted up to 100001, NaN while the store does not answer"),
-    metric("rotary_callbacks_oldest_seconds", Gauge, &[], "The age of the oldest callback that its call waits for, 0 without any"),
+    metric("rotary_callbacks_backlog_calls", Gauge, &[], "Calls with a callback still to be delivered, those not due yet included; counted up to 10001, NaN while the store does not answer"),
+    metric("rotary_callbacks_oldest_seconds", Gauge, &[], "The age of the oldest callback among those, 0 without any"),
 
     metric("rotary_imports_in_progress", Gauge, &[], "Imports that run, dry runs too"),
     metric("rotary_import_rows_total", Counter, &["outcome"], "Rows of imports that are over, without dry runs"),

@@ -5,9 +5,10 @@ use chrono::{DateTime, Utc};
 use crate::store::{During, Store, StoreError, on};
 
 /// Of each call that has callbacks to deliver exactly one has a next attempt; see [`super::outbox`].
-/// The partial index finds those, and the limit bounds what a look costs.
+/// The partial index finds those: without the order PostgreSQL would rather walk the whole table
+/// when there are many. The limit bounds what a look costs.
 const BACKLOG: &str = "select count(*), min(created_at) from (select created_at from callbacks \
-     where next_attempt_at is not null limit $1) as c";
+     where next_attempt_at is not null order by host, next_attempt_at limit $1) as c";
 
 impl Store {
     /// How many calls have a callback still to be delivered, due or not, counted up to `most`; and
