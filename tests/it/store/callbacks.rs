@@ -215,7 +215,6 @@ const HOST: &str = "example.com:443";
 const LEASE: DateTime<Utc> =
     DateTime::from_timestamp(4_000_000_000, 0).expect("a time of the next century");
 
-/// A call on record.
 async fn the_backlog_is_the_calls_with_something_to_deliver_up_to_a_bound(store: &Store) {
     assert_eq!(store.callback_backlog(10).await.unwrap(), (0, None));
     let calls = [recorded(store).await, recorded(store).await, recorded(store).await];
@@ -235,6 +234,7 @@ async fn the_backlog_is_the_calls_with_something_to_deliver_up_to_a_bound(store:
     assert_eq!(store.callback_backlog(10).await.unwrap().0, 2);
 }
 
+/// A call on record.
 async fn recorded(store: &Store) -> Call {
     let existing = store.did_by_number(&tenant(), super::number(0)).await.unwrap();
     let did = match existing {
