@@ -13,14 +13,15 @@ use anyhow::{Context, bail};
 use axum::Router;
 use chrono::Utc;
 use tokio::net::TcpListener;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 use uuid::Uuid;
 
-use crate::ami::line;
+use crate::app::asterisks::lines;
 use crate::app::call_book::CallBook;
 use crate::app::campaigns::SharedCampaigns;
 use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
+use crate::app::hear_asterisk::hear_asterisk;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
 use crate::app::meters::Meters;
@@ -71,11 +72,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let lifecycle = Lifecycle::default();
 
     let (ledger, ledger_writer) = ledger(store.clone(), state.writer, LedgerSettings::default());
-    let (ami, ami_line, reports) = line(config.ami);
+    let (asterisks, asterisk_lines) = lines(config.asterisks);
     let app = App {
         store,
         ledger,
-        ami,
+        asterisks,
         index: SharedIndex::default(),
         campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
@@ -88,7 +89,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         started_at: Utc::now(),
     };
     app.meters.follow_ledger(&app.ledger);
-    app.asterisks().for_each(|(name, client)| app.meters.follow_asterisk(name, client));
+    app.asterisks.all().iter().for_each(|asterisk| app.meters.follow_asterisk(asterisk));
     // Before the loading, so that no change falls between.
     let changes = app.store.changes().await;
     warm_up(&app, state.writer).await.context("load what the store remembers")?;
@@ -100,8 +101,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let unix = http::listen::bind_unix(&socket).await?;
 
     lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
-    lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
-    lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    for line in asterisk_lines {
+        let span = info_span!("asterisk", name = %line.asterisk.name);
+        lifecycle.wires.spawn("line to Asterisk", |stop| line.wire.run(stop).instrument(span));
+        lifecycle.wires.spawn("hear Asterisk", |stop| {
+            hear_asterisk(app.clone(), line.asterisk, line.reports, stop)
+        });
+    }
+    lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), stop));
     let sending = lifecycle.wires.tasks();
     lifecycle.wires.spawn("deliver callbacks", |stop| {
         deliver_callbacks(app.clone(), state.writer, sending, stop)

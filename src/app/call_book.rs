@@ -1,6 +1,6 @@
 //! The calls being followed: those that have not ended, and those whose end is not stored yet.
 //!
-//! Reports change a call here first. [`super::follow_calls`] takes what changed to the store and
+//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes what changed to the store and
 //! announces it once it is committed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
-use crate::domain::call::{Call, CallId, Report};
+use super::asterisks::Place;
+use crate::domain::asterisk::AsteriskName;
+use crate::domain::call::{Call, CallId, Report, SETTLE};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -40,6 +42,8 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
     /// How many of its changes have callbacks.
     told: u32,
+    /// Its place at the Asterisk it was sent to; none before it is.
+    place: Option<Place>,
 }
 
 /// A call that changed and is not stored yet.
@@ -74,7 +78,8 @@ impl Default for CallBook {
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        self.lock().calls.insert(call.id(), Followed { call, placed_at: None, told: 0 });
+        let followed = Followed { call, placed_at: None, told: 0, place: None };
+        self.lock().calls.insert(followed.call.id(), followed);
     }
 
     /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
@@ -84,9 +89,28 @@ impl CallBook {
         let placed_at = Some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
-        book.calls.insert(id, Followed { call, placed_at, told });
+        book.calls.insert(id, Followed { call, placed_at, told, place: None });
         book.tell(id);
         drop(book);
+        self.changed.notify_one();
+    }
+
+    /// The call is sent to this Asterisk, or was: from there its reports come, and with the channels
+    /// there it is compared. To be durable first.
+    pub fn send_to(&self, id: CallId, place: Place) {
+        if let Some(followed) = self.lock().calls.get_mut(&id) {
+            followed.call.sent_to(place.asterisk().clone());
+            followed.place = Some(place);
+        }
+    }
+
+    /// Nobody can be asked about this call any more: it ends as missing, and at once, for a report that
+    /// showed it alive would keep it from ending and nobody would look for it again.
+    pub fn lose(&self, id: CallId, now: DateTime<Utc>) {
+        self.lock().change(id, |call| {
+            call.handle_missing(now - SETTLE);
+            call.handle_timeout(now)
+        });
         self.changed.notify_one();
     }
 
@@ -138,6 +162,8 @@ impl CallBook {
         for (id, report) in reports {
             book.change(id, |call| call.handle_report(report, now));
         }
+        drop(book);
+        self.changed.notify_one();
     }
 
     /// Ends the calls whose time has come.
@@ -149,17 +175,26 @@ impl CallBook {
         }
     }
 
-    /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
-    /// The calls it should have and has not will end as missing.
-    pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> Compared {
+    /// Compares the calls that were sent to this Asterisk with what it has: `listed` as it was asked
+    /// for at `asked_at`. The calls it should have and has not will end as missing.
+    pub fn handle_list(
+        &self,
+        asterisk: &AsteriskName,
+        listed: &HashSet<CallId>,
+        asked_at: DateTime<Utc>,
+    ) -> Compared {
         let mut book = self.lock();
         let going = |id: &&CallId| {
             let followed = book.calls.get(*id);
-            followed.is_some_and(|followed| !followed.call.progress.status.is_end())
+            followed.is_some_and(|followed| {
+                followed.is_at(asterisk) && !followed.call.progress.status.is_end()
+            })
         };
         let going = listed.iter().filter(going).count();
         let unlisted = book.calls.values().filter(|followed| {
-            !followed.call.progress.status.is_end() && !listed.contains(&followed.call.id())
+            followed.is_at(asterisk)
+                && !followed.call.progress.status.is_end()
+                && !listed.contains(&followed.call.id())
         });
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
@@ -171,6 +206,8 @@ impl CallBook {
                 false
             });
         }
+        drop(book);
+        self.changed.notify_one();
         Compared {
             listed: going,
             unknown: listed.len() - going,
@@ -179,9 +216,12 @@ impl CallBook {
         }
     }
 
-    /// Whether some call has been silent for so long that Asterisk must be asked about it.
-    pub fn has_overdue(&self, now: DateTime<Utc>) -> bool {
-        self.lock().calls.values().any(|followed| followed.call.is_overdue(now))
+    /// Whether some call has been silent for so long that this Asterisk must be asked about it.
+    pub fn has_overdue(&self, asterisk: &AsteriskName, now: DateTime<Utc>) -> bool {
+        let book = self.lock();
+        book.calls
+            .values()
+            .any(|followed| followed.is_at(asterisk) && followed.call.is_overdue(now))
     }
 
     /// When [`CallBook::handle_timeouts`] has something to do, if ever.
@@ -189,7 +229,7 @@ impl CallBook {
         self.lock().timeouts.first().map(|(due, _)| *due)
     }
 
-    /// Waits until some call is to be stored that no report changed.
+    /// Waits until some call changed, or when one times out.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -231,6 +271,12 @@ impl CallBook {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().expect("no operation panics while it holds the book")
+    }
+}
+
+impl Followed {
+    fn is_at(&self, asterisk: &AsteriskName) -> bool {
+        self.place.as_ref().is_some_and(|place| place.asterisk() == asterisk)
     }
 }
 

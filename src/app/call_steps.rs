@@ -1,11 +1,12 @@
 //! What is said of a call's steps: one line of the log for each, and the counts.
 //!
-//! A line has the same fields everywhere: `call.id`, `tenant`, `did`, `trunk`, `status` and, at the
-//! end, `cause`. Who was called is not said.
+//! A line has the same fields everywhere: `call.id`, `tenant`, `did`, `trunk`, `asterisk`, `status`
+//! and, at the end, `cause`. Who was called is not said.
 
 use tracing::info;
 
 use super::App;
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::{Call, CallStatus};
 
 /// The call is on record, and Asterisk is about to hear of it.
@@ -40,6 +41,7 @@ fn log(call: &Call, status: CallStatus) {
         tenant = %request.tenant,
         did = %request.did,
         trunk = %request.trunk,
+        asterisk = call.progress.asterisk.as_ref().map(AsteriskName::as_str),
         status = status.as_str(),
         cause,
         "call {status}"

@@ -1,5 +1,6 @@
 //! What Rotary can do: one file per operation.
 
+pub mod asterisks;
 pub mod call_book;
 mod call_steps;
 pub mod campaigns;
@@ -7,6 +8,7 @@ pub mod deliver_callbacks;
 pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hear_asterisk;
 pub mod hear_changes;
 pub mod import_dids;
 pub mod join;
@@ -30,12 +32,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use self::asterisks::Asterisks;
 use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
 use self::meters::{Meters, MetricsSettings};
-use crate::ami::Client;
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
 use crate::domain::rotation::RotationIndex;
@@ -49,8 +52,8 @@ pub struct App {
     pub store: Store,
     /// Where uses are counted.
     pub ledger: Ledger,
-    /// The line to Asterisk.
-    pub ami: Client,
+    /// Where calls leave.
+    pub asterisks: Asterisks,
     /// Which DID comes next.
     pub index: SharedIndex,
     /// What the tenants said of their campaigns.
@@ -124,6 +127,9 @@ pub struct Trunk {
     /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
     #[serde(default = "Trunk::default_dial")]
     pub dial: String,
+    /// The Asterisks its calls may leave by; none named: any.
+    #[serde(default)]
+    pub asterisk: Vec<AsteriskName>,
 }
 
 impl Default for Settings {
@@ -182,7 +188,14 @@ impl Trunk {
 
 impl Default for Trunk {
     fn default() -> Self {
-        Self { dial: Self::default_dial() }
+        Self { dial: Self::default_dial(), asterisk: Vec::new() }
+    }
+}
+
+impl Settings {
+    /// The Asterisks that calls by this trunk may leave by; none named: any.
+    pub fn asterisks_of(&self, trunk: &TrunkName) -> &[AsteriskName] {
+        self.trunks.get(trunk).map_or(&[], |trunk| &trunk.asterisk)
     }
 }
 
@@ -194,11 +207,6 @@ impl App {
         F: Future<Output = T> + Send + 'static,
     {
         self.begin(work).await
-    }
-
-    /// The lines to Asterisk, by name.
-    pub fn asterisks(&self) -> impl Iterator<Item = (&str, &Client)> {
-        std::iter::once(("asterisk", &self.ami))
     }
 
     /// Begins work at once, on a task of its own; it goes on whether its outcome is waited for or not.
@@ -241,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_dial_string_with_a_strange_placeholder_is_found() {
-        let trunk = |dial: &str| Trunk { dial: dial.into() };
+        let trunk = |dial: &str| Trunk { dial: dial.into(), ..Trunk::default() };
 
         assert_eq!(Trunk::default().unknown_placeholder(), None);
         assert_eq!(trunk("PJSIP/{number}@x").unknown_placeholder(), Some("number}@x"));

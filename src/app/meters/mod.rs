@@ -27,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::scrape::Backlog;
 use self::table::{Kind, TABLE};
+use super::asterisks::{Asterisk, LineError, Wire};
+use super::call_book::Compared;
 use super::import_dids::ImportReport;
 use super::make_call::{MadeCall, MakeCallError};
 use super::pick_did::PickError;
-use crate::ami::{AmiError, Client};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::callback::Verdict;
 use crate::domain::did::TrunkName;
@@ -74,7 +76,7 @@ struct Inner {
     originates: Words<5>,
     originate: Histogram,
     missing: Counter,
-    picks: Words<6>,
+    picks: Words<7>,
     picks_repeated: Counter,
     pick: Histogram,
     attempts: Words<3>,
@@ -135,10 +137,12 @@ impl Meters {
     }
 
     /// Has an Asterisk's pings recorded under its name.
-    pub fn follow_asterisk(&self, name: &str, client: &Client) {
-        let labels = [("asterisk", name)];
+    pub fn follow_asterisk(&self, asterisk: &Asterisk) {
+        let labels = [("asterisk", asterisk.name.as_str())];
         let pings = histogram(&self.0.recorder, "rotary_asterisk_ping_seconds", &labels);
-        client.counters().record_pings(pings);
+        match &asterisk.wire {
+            Wire::Ami(client) => client.counters().record_pings(pings),
+        }
     }
 
     /// Has the ledger's groups recorded.
@@ -201,13 +205,13 @@ impl Meters {
         self.0.requests.add(word, 1);
     }
 
-    pub(super) fn originated(&self, answer: &Result<(), AmiError>, took: Duration) {
+    pub(super) fn originated(&self, answer: &Result<(), LineError>, took: Duration) {
         let word = match answer {
             Ok(()) => "queued",
-            Err(AmiError::Refused(_)) => "refused",
-            Err(AmiError::NotSent(_)) => "not_sent",
-            Err(AmiError::Invalid(_)) => "invalid",
-            Err(AmiError::Unknown) => "unanswered",
+            Err(LineError::Refused(_)) => "refused",
+            Err(LineError::NotSent(_)) => "not_sent",
+            Err(LineError::Invalid(_)) => "invalid",
+            Err(LineError::Unknown) => "unanswered",
         };
         self.0.originates.add(word, 1);
         self.0.originate.record(took);
@@ -226,17 +230,12 @@ impl Meters {
         trunk.talk.increment(u64::try_from(talk).unwrap_or_default());
     }
 
-    pub(super) fn calls_compared(
-        &self,
-        asterisk: &str,
-        had: usize,
-        unknown: usize,
-        missing: usize,
-    ) {
-        let gauge = |name| gauge(&self.0.recorder, name, &[("asterisk", asterisk)]);
-        gauge("rotary_calls_in_asterisk").set(had as f64);
-        gauge("rotary_calls_unknown_in_asterisk").set(unknown as f64);
-        self.0.missing.increment(missing as u64);
+    pub(super) fn calls_compared(&self, asterisk: &AsteriskName, seen: Compared) {
+        let labels = [("asterisk", asterisk.as_str())];
+        let gauge = |name| gauge(&self.0.recorder, name, &labels);
+        gauge("rotary_calls_in_asterisk").set(seen.listed as f64);
+        gauge("rotary_calls_unknown_in_asterisk").set(seen.unknown as f64);
+        self.0.missing.increment(seen.missing as u64);
     }
 
     pub(super) fn picked<T>(&self, picked: &Result<T, PickError>, took: Duration) {
@@ -247,6 +246,7 @@ impl Meters {
             }
             Err(PickError::NoneAvailable) => "none_available",
             Err(PickError::NotPickable(_)) => "not_pickable",
+            Err(PickError::NoWay(_)) => "asterisk_unavailable",
             Err(PickError::KeyTaken) => "key_taken",
             Err(PickError::Store(_)) => "store_unavailable",
             Err(PickError::TooSlow) => "store_too_slow",
@@ -298,8 +298,9 @@ const CALL_OUTCOMES: [&str; 11] = [
     "store_too_slow",
 ];
 const ORIGINATE_OUTCOMES: [&str; 5] = ["queued", "refused", "not_sent", "invalid", "unanswered"];
-const PICK_OUTCOMES: [&str; 6] = [
+const PICK_OUTCOMES: [&str; 7] = [
     "counted",
+    "asterisk_unavailable",
     "none_available",
     "not_pickable",
     "key_taken",

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout};
 
 use super::process::Process;
 use super::{counter, gauge};
-use crate::ami::LineState;
 use crate::app::App;
+use crate::app::asterisks::Wire;
 
 /// How long the store may take to say how it is before it counts as down for this look.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
@@ -80,11 +80,12 @@ fn calls(app: &App) {
 }
 
 fn asterisk(app: &App) {
-    for (name, client) in app.asterisks() {
+    for asterisk in app.asterisks.all() {
+        let name = asterisk.name.as_str();
         let labels = [("asterisk", name)];
+        let Wire::Ami(client) = &asterisk.wire;
         let counters = client.counters();
-        let up = matches!(client.state(), LineState::Up { .. });
-        set(app, "rotary_asterisk_up", &labels, f64::from(u8::from(up)));
+        set(app, "rotary_asterisk_up", &labels, f64::from(u8::from(asterisk.is_up())));
         set(app, "rotary_asterisk_actions_pending", &labels, counters.pending() as f64);
         for (metric, count) in [
             ("rotary_asterisk_connects_total", counters.connects()),

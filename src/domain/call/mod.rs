@@ -10,6 +10,7 @@
 
 pub mod announcement;
 pub mod cause;
+pub mod originate;
 mod progress;
 pub mod view;
 
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use self::cause::Cause;
 pub use self::progress::Progress;
+use super::asterisk::AsteriskName;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
 use super::tenant::{CampaignId, TenantId};
@@ -161,6 +163,7 @@ impl Call {
     pub fn initiated(request: CallRequest, now: DateTime<Utc>) -> Self {
         let progress = Progress {
             status: CallStatus::Initiated,
+            asterisk: None,
             cause: None,
             sip_code: None,
             initiated_at: Some(now),
@@ -169,6 +172,11 @@ impl Call {
             ended_at: None,
         };
         Self::restored(request, progress)
+    }
+
+    /// Says which Asterisk the call is sent to. To be durable before that Asterisk hears of it.
+    pub fn sent_to(&mut self, asterisk: AsteriskName) {
+        self.progress.asterisk = Some(asterisk);
     }
 
     /// A call as the store remembers it.

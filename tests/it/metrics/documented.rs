@@ -41,11 +41,11 @@ fn every_rule_and_query_on_the_page_asks_for_metrics_that_there_are() {
     assert!(named.len() > 5, "the rules were not found");
     for name in named {
         let suffixes = ["", "_bucket", "_sum", "_count"];
-        let family = |suffix: &&str| {
+        let of_a_family = |suffix: &&str| {
             let name = name.strip_suffix(*suffix);
             TABLE.iter().any(|metric| Some(metric.name) == name)
         };
-        assert!(suffixes.iter().any(|suffix| family(suffix)), "{name}");
+        assert!(suffixes.iter().any(of_a_family), "{name}");
     }
 }
 

@@ -56,7 +56,7 @@ async fn every_step_of_a_call_is_one_line_and_no_line_has_a_number() {
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["message"], format!("call {status}"));
         assert_eq!((&line["tenant"], &line["trunk"]), (&json!("default"), &json!("PJSIP")));
-        assert!(line["did"].is_string(), "{line}");
+        assert!(line["did"].is_string() && line["asterisk"] == "asterisk", "{line}");
         let call = logged.entry(line["call.id"].as_str().unwrap().to_owned()).or_default();
         call.push(status.to_owned());
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rotary::app::Trunk;
+use rotary::app::asterisks::WireSettings;
 use rotary::app::meters::table::{Kind, TABLE};
 use rotary::demo;
 use rotary::demo::callee::Pace;
@@ -200,7 +201,10 @@ async fn after_a_resync_calls_in_progress_are_those_asterisk_has() {
 async fn a_line_that_falls_silent_is_told_from_one_that_is_closed() {
     let settings = demo::Settings { pace: Pace::INSTANT, ..demo::Settings::default() };
     let (house, asterisk) = House::open_with(settings, |config| {
-        config.ami.ping_interval = Duration::from_millis(20);
+        for asterisk in &mut config.asterisks {
+            let WireSettings::Ami(ami) = &mut asterisk.wire;
+            ami.ping_interval = Duration::from_millis(20);
+        }
     })
     .await;
     until("some pings", async || {
