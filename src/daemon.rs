@@ -25,6 +25,7 @@ use crate::app::hear_asterisk::hear_asterisk;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
 use crate::app::live::Audience;
+use crate::app::meters::Meters;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -87,10 +88,13 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
         audience: Audience::default(),
+        meters: Meters::new(config.app.trunks.keys()),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
     };
+    app.meters.follow_ledger(&app.ledger);
+    app.asterisks.all().iter().for_each(|asterisk| app.meters.follow_asterisk(asterisk));
     // Before the loading, so that no change falls between.
     let changes = app.store.changes().await;
     warm_up(&app, state.writer).await.context("load what the store remembers")?;
@@ -117,6 +121,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     if let Some(changes) = changes {
         lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
     }
+    lifecycle.wires.spawn("fold metrics", |stop| app.meters.clone().fold(stop));
     let router = http::router(app.clone(), Gate::new(config.http.limits.clone()));
     let (served, tasks) = (router.clone(), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {

@@ -22,7 +22,7 @@ use super::client::{Answer, Asked, Counters};
 use super::codec::{Codec, Incoming};
 use super::report;
 use super::session::{Output, Session, Ticket};
-use super::{DownReason, LineState, Settings};
+use super::{DownReason, LineState, Loss, Settings};
 use crate::line::reports::Reporter;
 
 /// How much is read at once, in bytes.
@@ -89,7 +89,7 @@ pub(super) async fn run(
         }
         let done = connection.session.is_idle() && around.queue.is_empty();
         if give_up.is_some_and(|at| done || at <= time::Instant::now()) {
-            connection.lose("Rotary is stopping".to_owned(), around);
+            connection.lose(Loss::Closed, "Rotary is stopping".to_owned(), around);
             log_off(&mut writer, around.settings).await;
             return DownReason::Stopped;
         }
@@ -101,21 +101,29 @@ pub(super) async fn run(
         tokio::select! {
             read = reader.read_buf(&mut connection.input) => {
                 let ended = match read {
-                    Ok(0) => Some(CLOSED.to_owned()),
-                    Ok(_) => connection.read(around).err().map(|error| error.to_string()),
+                    Ok(0) => Some((Loss::Closed, CLOSED.to_owned())),
+                    Ok(_) => {
+                        let unread = connection.read(around).err();
+                        unread.map(|error| (Loss::Protocol, error.to_string()))
+                    }
                     // TLS that ends without a word of goodbye; AMI's own messages have a clear end.
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => Some(CLOSED.to_owned()),
-                    Err(error) => Some(error.to_string()),
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                        Some((Loss::Closed, CLOSED.to_owned()))
+                    }
+                    Err(error) => Some((Loss::Broken, error.to_string())),
                 };
-                if let Some(cause) = ended {
-                    return connection.lose(cause, around);
+                if let Some((how, cause)) = ended {
+                    return connection.lose(how, cause, around);
                 }
             }
             written = write(&mut writer, front, connection.unflushed) => match written {
                 Ok(Written::Bytes(count)) if count > 0 => connection.written(count),
                 Ok(Written::Flushed) => connection.unflushed = false,
-                Ok(Written::Bytes(_)) => return connection.lose("nothing can be written".to_owned(), around),
-                Err(error) => return connection.lose(error.to_string(), around),
+                Ok(Written::Bytes(_)) => {
+                    let cause = "nothing can be written".to_owned();
+                    return connection.lose(Loss::Broken, cause, around);
+                }
+                Err(error) => return connection.lose(Loss::Broken, error.to_string(), around),
             },
             Some(asked) = around.queue.recv(), if connection.unwritten.len() < MAX_UNWRITTEN => {
                 let ticket = connection.session.handle_action(asked.message, asked.want, now());
@@ -185,8 +193,8 @@ impl Connection {
         }
     }
 
-    fn lose(&mut self, cause: String, around: &mut Around<'_>) -> DownReason {
-        let why = self.session.handle_lost(cause);
+    fn lose(&mut self, how: Loss, cause: String, around: &mut Around<'_>) -> DownReason {
+        let why = self.session.handle_lost(how, cause);
         self.obey(around).unwrap_or(why)
     }
 

@@ -24,9 +24,9 @@ use secrecy::SecretString;
 use self::action::InvalidHeader;
 pub use self::client::{Client, line};
 pub use self::reconnect::Line;
-pub use crate::line::reports::Reports;
-pub use crate::line::{Channel, DownReason, LineState};
 use self::tls::Tls;
+pub use crate::line::reports::Reports;
+pub use crate::line::{Channel, DownReason, LineState, Loss};
 
 /// The actions Rotary cannot do without, or not all of it.
 pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"];

@@ -59,6 +59,7 @@ impl Line {
             let connects = self.counters.connects.load(Ordering::Relaxed);
             let begun = Instant::now();
             let Some(why) = self.connect_and_talk(&stop).await else { break };
+            self.counters.failed(&why);
             if self.counters.connects.load(Ordering::Relaxed) > connects
                 && begun.elapsed() >= self.settings.stable_after
             {
@@ -120,8 +121,7 @@ impl Line {
 /// A socket over which to talk, encrypted if so configured.
 async fn connect(settings: &Settings) -> Result<Socket, DownReason> {
     let address = || settings.address.clone();
-    let unreachable =
-        |error: io::Error| unreachable_because(&settings.address, error.to_string());
+    let unreachable = |error: io::Error| unreachable_because(&settings.address, error.to_string());
     let connecting = async {
         let socket = TcpStream::connect(&settings.address).await.map_err(unreachable)?;
         // Actions are small and somebody waits for each.

@@ -23,7 +23,7 @@ use super::action::{InvalidHeader, Message};
 use super::client::{Answer, Counters, Want};
 use super::codec::Incoming;
 use super::frame::Kind;
-use super::{AmiError, CHECK_LOGIN, DownReason, Settings};
+use super::{AmiError, CHECK_LOGIN, DownReason, Loss, Settings};
 
 pub(super) use self::waiting::Ticket;
 
@@ -183,12 +183,12 @@ impl Session {
     }
 
     /// The connection is gone; says how that is to be called. Answers all that waits.
-    pub(super) fn handle_lost(&mut self, cause: String) -> DownReason {
+    pub(super) fn handle_lost(&mut self, how: Loss, cause: String) -> DownReason {
         let why = match self.phase {
             _ if self.shutting_down => DownReason::ShuttingDown,
             Phase::Greeting => self.no_greeting(cause),
             Phase::LoggingIn | Phase::Booting | Phase::Learning | Phase::Up | Phase::Closed => {
-                DownReason::Lost { cause }
+                lost(how, cause)
             }
         };
         self.answer_all();
@@ -217,8 +217,10 @@ impl Session {
                 }
                 self.answer(ticket, Err(silence(written)));
             }
-            Purpose::Challenge | Purpose::Login => self.close(lost("no answer to the login")),
-            Purpose::CoreStatus => self.close(lost("no answer after the login")),
+            Purpose::Challenge | Purpose::Login => {
+                self.close(lost(Loss::Silent, "no answer to the login"))
+            }
+            Purpose::CoreStatus => self.close(lost(Loss::Silent, "no answer after the login")),
             Purpose::ListCommands | Purpose::CoreSettings => {
                 self.waiting.remove(ticket);
                 self.learned();
@@ -325,8 +327,8 @@ fn silence(written: bool) -> AmiError {
     if written { AmiError::Unknown } else { AmiError::NotSent("the line took nothing".to_owned()) }
 }
 
-fn lost(cause: impl Into<String>) -> DownReason {
-    DownReason::Lost { cause: cause.into() }
+fn lost(how: Loss, cause: impl Into<String>) -> DownReason {
+    DownReason::Lost { how, cause: cause.into() }
 }
 
 #[cfg(test)]

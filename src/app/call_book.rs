@@ -64,7 +64,11 @@ pub(super) struct Changed {
 /// What a look at Asterisk's list came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compared {
-    /// Calls that Asterisk should have and has not.
+    /// Calls that have not ended here and are listed.
+    pub listed: usize,
+    /// Listed calls that nobody here follows, or no longer.
+    pub unknown: usize,
+    /// Calls that Asterisk should have and has not, as was not known before.
     pub missing: usize,
     /// Calls that are not listed and may be too young for it: only another look can tell.
     pub too_young: usize,
@@ -87,6 +91,8 @@ impl CallBook {
 
     /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
+        // Nobody counts what was told of a call that nobody asked to be told of.
+        let told = if call.request.callback_url.is_some() { told } else { call.steps() };
         let placed_at = Some(call.request.created_at);
         let mut book = self.lock();
         let (id, steps) = (call.id(), call.steps());
@@ -199,6 +205,13 @@ impl CallBook {
         asked_at: DateTime<Utc>,
     ) -> Compared {
         let mut book = self.lock();
+        let going = |id: &&CallId| {
+            let followed = book.calls.get(*id);
+            followed.is_some_and(|followed| {
+                followed.is_at(asterisk) && !followed.call.progress.status.is_end()
+            })
+        };
+        let going = listed.iter().filter(going).count();
         let unlisted = book.calls.values().filter(|followed| {
             followed.is_at(asterisk)
                 && !followed.call.progress.status.is_end()
@@ -207,15 +220,21 @@ impl CallBook {
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
             .partition(|(_, placed_at)| placed_at.is_some_and(|at| at + BIRTH < asked_at));
+        let mut news = 0;
         for (id, _) in &missing {
             book.change(*id, |call| {
-                call.handle_missing(asked_at);
+                news += usize::from(call.handle_missing(asked_at));
                 false
             });
         }
         drop(book);
         self.changed.notify_one();
-        Compared { missing: missing.len(), too_young: too_young.len() }
+        Compared {
+            listed: going,
+            unknown: listed.len() - going,
+            missing: news,
+            too_young: too_young.len(),
+        }
     }
 
     /// Whether some call has been silent for so long that this Asterisk must be asked about it.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::call_book::Changed;
-use super::{App, now};
+use super::{App, call_steps, now};
 use crate::domain::call::Call;
 use crate::domain::callback::{CallbackId, NewCallback};
 use crate::webhooks::{Target, Targets};
@@ -48,7 +48,7 @@ async fn store_changes(app: &App, stop: &CancellationToken) {
         let callbacks = callbacks_of(&changed);
         match app.store.save_calls(&calls, &callbacks).await {
             Ok(()) => {
-                changed.iter().for_each(|one| log(&one.call));
+                changed.iter().for_each(|one| call_steps::moved(app, &one.call, one.told));
                 app.calls.saved(changed);
                 if !callbacks.is_empty() {
                     app.outbox.notify_one();
@@ -96,12 +96,6 @@ fn callbacks_of(changed: &[Changed]) -> Vec<NewCallback> {
             })
         })
         .collect()
-}
-
-fn log(call: &Call) {
-    let (progress, id) = (&call.progress, call.id());
-    let cause = progress.cause.map(|cause| cause.0);
-    info!(call.id = %id, trunk = %call.request.trunk, cause, "call {}", progress.status);
 }
 
 async fn until(deadline: Option<chrono::DateTime<Utc>>) {

@@ -62,8 +62,9 @@ async fn compare(app: &App, asterisk: &Asterisk) -> bool {
             let listed: HashSet<CallId> = channels.iter().map(|(call, _)| *call).collect();
             let seen = channels.into_iter().filter_map(|(call, report)| Some((call, report?)));
             app.calls.handle_reports(seen.collect(), asked_at);
-            let Compared { missing, too_young } =
-                app.calls.handle_list(&asterisk.name, &listed, asked_at);
+            let compared = app.calls.handle_list(&asterisk.name, &listed, asked_at);
+            app.meters.calls_compared(&asterisk.name, compared);
+            let Compared { missing, too_young, .. } = compared;
             if missing > 0 {
                 info!(missing, asterisk = %asterisk.name, "calls that Asterisk no longer has");
             }

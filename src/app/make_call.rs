@@ -4,13 +4,13 @@
 //! and never places an uncounted call.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::asterisks::{LineError, Unsayable, Way};
 use super::pick_did::{Choice, PickError, pick_did, take_back};
-use super::{App, Trunk, now};
+use super::{App, Trunk, call_steps, now};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::originate::Originate;
 use crate::domain::call::{Call, CallId, CallRequest, Destination};
@@ -119,6 +119,13 @@ pub enum MakeCallError {
 /// When Asterisk does not answer in time the call stays `initiated` and its use counted: it may be
 /// ringing. Events or the next look at Asterisk's list settle it.
 pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
+    let begun = Instant::now();
+    let made = attempt(app, wanted).await;
+    app.meters.call_requested(&made, begun.elapsed());
+    made
+}
+
+async fn attempt(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
     if let Some(earlier) = earlier_call(app, &wanted).await? {
         return Ok(MadeCall { call: earlier, replayed: true });
     }
@@ -154,12 +161,16 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
 /// over for the next; one that may have been is not.
 async fn place(app: &App, mut call: Call, mut way: Way) -> Result<Call, MakeCallError> {
     let originate = originate(app, &call);
+    call_steps::began(app, &call);
     let mut tried = Vec::new();
     app.calls.follow(call.clone());
     let failed = loop {
         let Way { asterisk, place } = way;
         app.calls.send_to(call.id(), place);
-        match asterisk.originate(&originate).await {
+        let begun = Instant::now();
+        let answer = asterisk.originate(&originate).await;
+        app.meters.originated(&answer, begun.elapsed());
+        match answer {
             Ok(()) | Err(LineError::Unknown) => {
                 return Ok(app.calls.placed(call.id(), now()).unwrap_or(call));
             }
@@ -197,6 +208,7 @@ async fn another_way(
 async fn undo(app: &App, mut call: Call) {
     app.calls.forget(call.id());
     call.fail(now());
+    call_steps::failed(app, &call);
     take_back(app, &call.request.tenant, call.request.did, Some(&call)).await;
 }
 

@@ -2,6 +2,7 @@
 
 pub mod asterisks;
 pub mod call_book;
+mod call_steps;
 pub mod campaigns;
 pub mod deliver_callbacks;
 pub mod export_dids;
@@ -16,6 +17,7 @@ pub mod live;
 pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
+pub mod meters;
 pub mod pick_did;
 pub mod replay_callbacks;
 pub mod status;
@@ -37,6 +39,7 @@ use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
 use self::live::Audience;
+use self::meters::{Meters, MetricsSettings};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
@@ -68,6 +71,8 @@ pub struct App {
     pub imports: ImportsUnderWay,
     /// Those who listen to what happens to calls.
     pub audience: Audience,
+    /// What is counted and measured.
+    pub meters: Meters,
     /// How calls are placed, files imported and callbacks sent.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
@@ -94,6 +99,8 @@ pub struct Settings {
     pub callbacks: CallbackSettings,
     /// How often a stream of events shows that it lives, and looks whether its reader's key still does.
     pub stream_beat: Duration,
+    /// Who may see what is counted.
+    pub metrics: MetricsSettings,
 }
 
 /// How files are imported.
@@ -141,6 +148,7 @@ impl Default for Settings {
             compare_every: Duration::from_secs(60),
             callbacks: CallbackSettings::default(),
             stream_beat: Duration::from_secs(15),
+            metrics: MetricsSettings::default(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::{App, now};
+use super::{App, call_steps, now};
 use crate::domain::call::Call;
 use crate::domain::did::{DidId, DidState};
 use crate::domain::rotation::{NotPickable, Pick, Want};
@@ -57,9 +57,20 @@ pub enum PickError {
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
-    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
+    call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
-    let deadline = Instant::now() + app.settings.patience;
+    let begun = Instant::now();
+    let picked = pick(app, choice, call, begun + app.settings.patience).await;
+    app.meters.picked(&picked, begun.elapsed());
+    picked
+}
+
+async fn pick(
+    app: &App,
+    choice: &Choice,
+    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
+    deadline: Instant,
+) -> Result<(Pick, Option<NewCall>), PickError> {
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
         let call = call(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
@@ -75,6 +86,7 @@ pub(super) async fn pick_did(
                 return Err(PickError::KeyTaken);
             }
         }
+        app.meters.pick_repeated();
     }
     warn!("gave up picking after {REFUSALS_MAX} refusals by the store");
     Err(PickError::NoneAvailable)
@@ -142,7 +154,9 @@ async fn settle_late(
         Ok(Recorded::Counted { usage_count }) => {
             app.index.lock().settle(pick, usage_count);
             let failed = call.map(|mut call| {
+                call_steps::began(app, &call);
                 call.fail(now());
+                call_steps::failed(app, &call);
                 call
             });
             take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;

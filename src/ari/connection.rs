@@ -29,7 +29,7 @@ use super::events::{self, Heard};
 use super::rest::{Answer, Rest};
 use super::{AriError, CHECK_ADDRESS, CHECK_LOGIN, Settings};
 use crate::line::reports::Reporter;
-use crate::line::{DownReason, LineState, tell};
+use crate::line::{DownReason, LineState, Loss, tell};
 
 /// The longest event, in bytes. Asterisk's longest are those that carry what a user sent it, of at
 /// most 40,960 bytes; a longer one ends the connection.
@@ -147,7 +147,7 @@ async fn choose_events(around: &Around<'_>) -> Result<(), DownReason> {
             }
             Ok(())
         }
-        Err(error) => Err(lost(format!("choose the events: {error}"))),
+        Err(error) => Err(lost(Loss::Protocol, format!("choose the events: {error}"))),
     }
 }
 
@@ -172,13 +172,13 @@ async fn listen(socket: &mut Socket, version: String, around: &Around<'_>) -> Do
                 let sent = socket.send(Message::Ping(Bytes::new()));
                 match timeout(settings.pong_deadline, sent).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => return lost(error.to_string()),
-                    Err(_) => return lost("nothing can be written".to_owned()),
+                    Ok(Err(error)) => return lost(Loss::Broken, error.to_string()),
+                    Err(_) => return lost(Loss::Broken, "nothing can be written".to_owned()),
                 }
                 answer_by.get_or_insert_with(|| Instant::now() + settings.pong_deadline);
             }
             () = until(answer_by) => {
-                return lost(format!("no answer to a ping within {:?}", settings.pong_deadline));
+                return lost(Loss::Silent, format!("no answer to a ping within {:?}", settings.pong_deadline));
             }
             () = time::sleep_until(look_at), if looking.is_none() => {
                 looking = Some(Box::pin(offline(around.rest, &settings.endpoints)));
@@ -188,7 +188,7 @@ async fn listen(socket: &mut Socket, version: String, around: &Around<'_>) -> Do
                 look_at = Instant::now() + settings.look_interval;
                 silent_looks = if found == Err(AriError::Unknown) { silent_looks + 1 } else { 0 };
                 if silent_looks == SILENT_LOOKS {
-                    return lost("requests are not answered".to_owned());
+                    return lost(Loss::Silent, "requests are not answered".to_owned());
                 }
                 if let Ok(offline) = found {
                     let (version, missing) = (version.clone(), Vec::new());
@@ -206,9 +206,9 @@ fn hear(message: Option<Result<Message, Error>>, around: &Around<'_>) -> Result<
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {
             return Ok(());
         }
-        Some(Err(error)) => return Err(lost(error.to_string())),
+        Some(Err(error)) => return Err(lost(Loss::Broken, error.to_string())),
         Some(Ok(Message::Close(_))) | None => {
-            return Err(lost("Asterisk closed the connection".to_owned()));
+            return Err(lost(Loss::Closed, "Asterisk closed the connection".to_owned()));
         }
     };
     Counters::add(&around.counters.events);
@@ -217,10 +217,13 @@ fn hear(message: Option<Result<Message, Error>>, around: &Around<'_>) -> Result<
         Heard::Nothing => {}
         Heard::Unreadable => Counters::add(&around.counters.unreadable),
         Heard::Replaced => {
-            return Err(lost(format!(
-                "another program listens as {application:?} now, which is ours alone; does a daemon run with a \
+            return Err(lost(
+                Loss::Protocol,
+                format!(
+                    "another program listens as {application:?} now, which is ours alone; does a daemon run with a \
                  copy of this one's state directory?"
-            )));
+                ),
+            ));
         }
         Heard::Reports(call, first, second) => {
             for report in [Some(first), second].into_iter().flatten() {
@@ -249,8 +252,8 @@ fn unreachable(settings: &Settings, cause: String) -> DownReason {
     DownReason::Unreachable { address: settings.address.clone(), cause, check: CHECK_ADDRESS }
 }
 
-fn lost(cause: String) -> DownReason {
-    DownReason::Lost { cause }
+fn lost(how: Loss, cause: String) -> DownReason {
+    DownReason::Lost { how, cause }
 }
 
 async fn done<F: Future + Unpin>(under_way: &mut Option<F>) -> F::Output {

@@ -241,6 +241,7 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
         trunks,
         imports,
         callbacks: callback_settings(sections)?,
+        metrics: sections.metrics,
         ..app::Settings::default()
     })
 }

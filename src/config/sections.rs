@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::asterisks::OneOrMany;
+use crate::app::meters::MetricsSettings;
 use crate::app::{CallDefaults, ImportLimits, Trunk};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
@@ -27,6 +28,7 @@ pub struct Sections {
     pub(super) limits: limits::Settings,
     pub(super) imports: Imports,
     pub(super) log: telemetry::Settings,
+    pub(super) metrics: MetricsSettings,
     pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
     /// Sections whose features are not in this version. An operator's file may have them already.

@@ -20,6 +20,7 @@ mod import;
 mod keys;
 pub mod limits;
 pub mod listen;
+mod metrics;
 pub mod openapi;
 pub mod problem;
 mod request;
@@ -33,13 +34,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::limits::{Gate, within_head_bound};
+use self::metrics::with_meters;
 use self::request::{no_such_method, no_such_route};
 use self::request_id::with_request_id;
 use crate::app::App;
@@ -82,6 +84,7 @@ pub fn router(app: App, gate: Gate) -> Router {
         .layer(Extension(gate))
         .layer(from_fn(within_head_bound))
         .layer(from_fn(with_request_id))
+        .layer(from_fn_with_state(app.meters.clone(), with_meters))
         .with_state(app)
 }
 
@@ -90,6 +93,7 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::docs))
         .routes(routes!(status::status))

@@ -209,6 +209,7 @@ impl IntoResponse for Problem {
         let json = serde_json::to_vec(&self.body()).expect("a problem is plain JSON");
         let mut response = Response::new(axum::body::Body::from(json));
         *response.status_mut() = self.code.status();
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {

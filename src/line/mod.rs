@@ -26,6 +26,19 @@ pub enum LineState {
     },
 }
 
+/// How a line was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Asterisk closed the connection.
+    Closed,
+    /// Asterisk was silent for too long; the other end may be gone without a word.
+    Silent,
+    /// What came was not what Asterisk says.
+    Protocol,
+    /// The system reported an error on the connection.
+    Broken,
+}
+
 /// Why the line is down. As text it says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DownReason {
@@ -69,7 +82,9 @@ pub enum DownReason {
     ShuttingDown,
     /// There was a line, and it is gone.
     Lost {
-        /// How.
+        /// How, in one word.
+        how: Loss,
+        /// How, for people.
         cause: String,
     },
     /// Rotary is stopping.
@@ -100,6 +115,37 @@ pub fn tell(state: &watch::Sender<LineState>, now: LineState) {
             LineState::Up { offline, .. } if offline.is_empty() => tracing::info!("{told}"),
             LineState::Down { why: DownReason::Stopped } => tracing::info!("{told}"),
             LineState::Up { .. } | LineState::Down { .. } => tracing::warn!("{told}"),
+        }
+    }
+}
+
+impl DownReason {
+    /// The words for what ends a line, or keeps it from coming up.
+    pub const WORDS: [&str; 9] = [
+        "unreachable",
+        "untrusted",
+        "no_greeting",
+        "login_refused",
+        "shutdown",
+        "closed",
+        "silent",
+        "protocol",
+        "broken",
+    ];
+
+    /// The word for it; none while nothing has failed.
+    pub fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Connecting | Self::Stopped => None,
+            Self::Unreachable { .. } => Some("unreachable"),
+            Self::Untrusted { .. } => Some("untrusted"),
+            Self::NoGreeting { .. } => Some("no_greeting"),
+            Self::LoginRefused { .. } => Some("login_refused"),
+            Self::ShuttingDown => Some("shutdown"),
+            Self::Lost { how: Loss::Closed, .. } => Some("closed"),
+            Self::Lost { how: Loss::Silent, .. } => Some("silent"),
+            Self::Lost { how: Loss::Protocol, .. } => Some("protocol"),
+            Self::Lost { how: Loss::Broken, .. } => Some("broken"),
         }
     }
 }
@@ -135,7 +181,7 @@ impl fmt::Display for DownReason {
             Self::ShuttingDown => {
                 f.write_str("Asterisk is shutting down; Rotary connects again once it is back")
             }
-            Self::Lost { cause } => {
+            Self::Lost { cause, .. } => {
                 write!(f, "the line to Asterisk was lost: {cause}; Rotary is connecting again")
             }
             Self::Stopped => f.write_str("Rotary is stopping"),

@@ -30,6 +30,7 @@ mod import_csv_kept;
 mod isolation;
 mod limits;
 mod make_call;
+mod metrics;
 mod openapi;
 mod ports;
 mod postgres;

@@ -11,7 +11,7 @@ async fn a_socket_that_keeps_bytes_until_it_is_flushed_is_flushed() {
     let settings = Arc::new(Settings::default());
     let counters = Arc::new(Counters::default());
     let (_asked, mut queue) = mpsc::channel(1);
-    let (reporter, _reports) = report::channel();
+    let (reporter, _reports) = crate::line::reports::channel();
     let stop = CancellationToken::new();
     let session = Session::new(settings.clone(), counters.clone(), now());
     let mut around = Around {

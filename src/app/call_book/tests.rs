@@ -100,7 +100,7 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
 
     let compared = book.handle_list(&here(), &HashSet::from([listed]), at(10));
 
-    assert_eq!(compared, Compared { missing: 0, too_young: 2 });
+    assert_eq!(compared, Compared { listed: 1, unknown: 0, missing: 0, too_young: 2 });
     assert_eq!(book.next_timeout(), None);
     assert!(book.placed(on_its_way, at(11)).is_some());
 }
@@ -125,7 +125,7 @@ fn a_call_is_compared_with_its_own_asterisk_alone() {
 
     let compared = book.handle_list(&here(), &HashSet::new(), at(100));
 
-    assert_eq!(compared, Compared { missing: 1, too_young: 0 });
+    assert_eq!(compared, Compared { listed: 0, unknown: 0, missing: 1, too_young: 0 });
     assert!(book.has_overdue(&here(), at(100)));
     book.handle_timeouts(at(102));
     assert!(!book.has_overdue(&here(), at(102)));

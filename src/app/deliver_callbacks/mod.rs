@@ -228,6 +228,7 @@ impl Delivery {
         }
         for sent in &over {
             self.desk.give_back(sent);
+            self.app.meters.callback_attempted(sent.attempt.verdict, sent.took);
             log(sent);
         }
         Ok(())

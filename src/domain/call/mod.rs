@@ -238,9 +238,11 @@ impl Call {
     }
 
     /// Asterisk no longer has the call and we did not hear its end: [`Call::handle_timeout`] ends it
-    /// unless a report that is still on its way does.
-    pub fn handle_missing(&mut self, now: DateTime<Utc>) {
+    /// unless a report that is still on its way does. Says whether that is news.
+    pub fn handle_missing(&mut self, now: DateTime<Utc>) -> bool {
+        let news = self.settle_by.is_none();
         self.settle_by.get_or_insert(now + SETTLE);
+        news
     }
 
     /// Ends a call that Asterisk refused or never heard of.

@@ -58,6 +58,8 @@ pub(super) const FREE: &str = "+12125550002";
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/healthz", ALL, Open, |_| vec![Ask::get("/healthz")]),
     route("GET", "/readyz", ALL, Open, |_| vec![Ask::get("/readyz")]),
+    // It adds up what all tenants do.
+    route("GET", "/metrics", NOBODY, Own(403), |_| vec![Ask::get("/metrics")]),
     route("GET", "/openapi.json", ALL, Constant, |_| vec![Ask::get("/openapi.json")]),
     route("GET", "/docs", ALL, Constant, |_| vec![Ask::get("/docs")]),
     route("GET", "/api/status", ALL, Own(200), |_| vec![Ask::get("/api/status")]),

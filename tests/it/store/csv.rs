@@ -8,6 +8,7 @@ use rotary::ami;
 use rotary::app::asterisks::{Settings, WireSettings, lines};
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
+use rotary::app::meters::Meters;
 use rotary::app::{App, SharedIndex};
 use rotary::domain::asterisk::AsteriskName;
 use rotary::domain::audit::Origin;
@@ -83,6 +84,7 @@ pub(super) fn app(store: &Store) -> App {
         outbox: Arc::default(),
         imports: Default::default(),
         audience: Default::default(),
+        meters: Meters::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),

@@ -9,6 +9,7 @@ use chrono::Utc;
 use futures_util::{Stream, stream};
 use rotary::ami;
 use rotary::app::call_book::CallBook;
+use rotary::app::meters::Meters;
 use rotary::app::import_dids::{ImportSettings, import_dids};
 use rotary::app::warm_up::warm_up;
 use rotary::app::{App, SharedIndex};
@@ -96,6 +97,7 @@ pub async fn app(url: &str) -> App {
         calls: CallBook::default(),
         outbox: Arc::default(),
         imports: Default::default(),
+        meters: Meters::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: Utc::now(),

@@ -71,7 +71,9 @@ fn a_silent_peer_is_given_up() {
     let mut story = Story::begin(Login::Plain);
     story.hear(BANNER);
     story.wait(5 * SECOND);
-    assert!(matches!(&story.closed[..], [DownReason::Lost { cause }] if cause.contains("login")));
+    assert!(
+        matches!(&story.closed[..], [DownReason::Lost { cause, .. }] if cause.contains("login"))
+    );
 }
 
 #[test]
