@@ -74,7 +74,9 @@ def before_call(context, case, kwargs):
             body["callbackUrl"] = CALLBACKS
     # A stream of events has no end, unless it is asked for one.
     if case.operation.label in ("GET /api/events", "GET /api/calls/{id}/events"):
-        if query.get("follow") in (None, True, "true"):
+        follow = query.get("follow")
+        # An empty list or object is not sent at all.
+        if not isinstance(follow, (str, int, float)) or follow in (True, "true"):
             case.query = {**query, "follow": "false"}
     if case.operation.label == "GET /api/keys" and is_tenant(tenant) and is_tenant(query.get("tenantId")):
         query["tenantId"] = tenant
