@@ -4,7 +4,7 @@
 //! Read the modules in this order; each may use only the floors below its own.
 //!
 //! 1. [`domain`]: what we speak of and how we decide. No I/O, no clock.
-//! 2. [`line`]: what every line to an Asterisk has in common.
+//! 2. [`mod@line`]: what every line to an Asterisk has in common.
 //! 3. [`ami`], [`ari`], [`store`], [`webhooks`]: one outside system each; they do not know each other.
 //! 4. [`app`]: what Rotary can do, one file per operation.
 //! 5. [`http`]: the door by which a request comes in.
