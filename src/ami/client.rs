@@ -12,6 +12,7 @@ use super::frame::Frame;
 use super::reconnect::Line;
 use super::report::{self, Reports};
 use super::{AmiError, DownReason, LineState, Settings};
+use crate::domain::call::cause::Cause;
 
 /// How many actions may wait for the line to take them; further callers wait in turn.
 const QUEUE: usize = 1024;
@@ -85,11 +86,12 @@ impl Client {
         self.ask(originate.message()?).await.map(drop)
     }
 
-    /// Hangs up the channel with this unique id. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, channel_id: &str) -> Result<(), AmiError> {
-        // Asterisk looks for a channel of this name first, then of this id. 16: normal clearing.
+    /// Hangs up the channel with this unique id, with this cause. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, channel_id: &str, cause: Cause) -> Result<(), AmiError> {
+        // Asterisk looks for a channel of this name first, then of this id.
         let message = Message::new("Action", "Hangup");
-        let message = message.header("Channel", channel_id)?.header("Cause", "16")?;
+        let message =
+            message.header("Channel", channel_id)?.header("Cause", cause.0.to_string())?;
         self.ask(message).await.map(drop)
     }
 

@@ -3,12 +3,16 @@
 //! Reports change a call here first. [`super::follow_calls`] takes what changed to the store and
 //! announces it once it is committed.
 
+mod hang_ups;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
+use self::hang_ups::HangingUp;
+pub(super) use self::hang_ups::Tried;
 use crate::domain::call::{Call, CallId, Report};
 use crate::domain::tenant::TenantId;
 
@@ -24,6 +28,7 @@ const BIRTH: TimeDelta = TimeDelta::seconds(2);
 pub struct CallBook {
     book: Arc<Mutex<Book>>,
     changed: Arc<Notify>,
+    hang_ups_sooner: Arc<Notify>,
     announcements: broadcast::Sender<Arc<Call>>,
 }
 
@@ -32,6 +37,10 @@ struct Book {
     calls: HashMap<CallId, Followed>,
     unsaved: HashSet<CallId>,
     timeouts: BTreeSet<(DateTime<Utc>, CallId)>,
+    /// When which call is to be hung up, if it has not ended by then.
+    hang_ups: BTreeSet<(DateTime<Utc>, CallId)>,
+    /// Notified when a hang-up comes before all others.
+    hang_ups_sooner: Arc<Notify>,
 }
 
 struct Followed {
@@ -40,6 +49,14 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
     /// How many of its changes have callbacks.
     told: u32,
+    hanging_up: HangingUp,
+}
+
+/// What is due of a call, and when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Deadlines {
+    timeout: Option<DateTime<Utc>>,
+    hang_up: Option<DateTime<Utc>>,
 }
 
 /// A call that changed and is not stored yet.
@@ -63,14 +80,17 @@ pub struct Compared {
 impl Default for CallBook {
     fn default() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
-        Self { book: Arc::default(), changed: Arc::default(), announcements }
+        let book = Book::default();
+        let hang_ups_sooner = book.hang_ups_sooner.clone();
+        let book = Arc::new(Mutex::new(book));
+        Self { book, changed: Arc::default(), hang_ups_sooner, announcements }
     }
 }
 
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        self.lock().calls.insert(call.id(), Followed { call, placed_at: None, told: 0 });
+        self.lock().add(Followed::new(call, None, 0));
     }
 
     /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
@@ -78,7 +98,7 @@ impl CallBook {
         let placed_at = Some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
-        book.calls.insert(id, Followed { call, placed_at, told });
+        book.add(Followed::new(call, placed_at, told));
         book.tell(id);
         drop(book);
         self.changed.notify_one();
@@ -99,7 +119,7 @@ impl CallBook {
     /// Stops following a call that Asterisk never took.
     pub fn forget(&self, id: CallId) {
         let mut book = self.lock();
-        book.calls.remove(&id);
+        book.remove(id);
         book.unsaved.remove(&id);
     }
 
@@ -200,7 +220,7 @@ impl CallBook {
             let mut book = self.lock();
             for Changed { call, .. } in &changed {
                 if call.progress.status.is_end() {
-                    book.calls.remove(&call.id());
+                    book.remove(call.id());
                 } else if let Some(followed) = book.calls.get_mut(&call.id()) {
                     followed.told = call.steps();
                 }
@@ -214,6 +234,16 @@ impl CallBook {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().expect("no operation panics while it holds the book")
+    }
+}
+
+impl Followed {
+    fn new(call: Call, placed_at: Option<DateTime<Utc>>, told: u32) -> Self {
+        Self { call, placed_at, told, hanging_up: HangingUp::default() }
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        Deadlines { timeout: self.call.next_timeout(), hang_up: self.hanging_up.due(&self.call) }
     }
 }
 
@@ -231,19 +261,43 @@ impl Book {
 
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {
         let Some(followed) = self.calls.get_mut(&id) else { return };
-        let before = followed.call.next_timeout();
+        let before = followed.deadlines();
         let moved = change(&mut followed.call);
-        let after = followed.call.next_timeout();
-        if before != after {
-            if let Some(due) = before {
-                self.timeouts.remove(&(due, id));
-            }
-            if let Some(due) = after {
-                self.timeouts.insert((due, id));
+        if moved {
+            // Asterisk has its channel now, if it had none before.
+            followed.hanging_up.at_once();
+            self.unsaved.insert(id);
+        }
+        let after = followed.deadlines();
+        self.reschedule(id, before, after);
+    }
+
+    fn add(&mut self, followed: Followed) {
+        let (id, after) = (followed.call.id(), followed.deadlines());
+        self.calls.insert(id, followed);
+        self.reschedule(id, Deadlines::default(), after);
+    }
+
+    fn remove(&mut self, id: CallId) {
+        if let Some(followed) = self.calls.remove(&id) {
+            self.reschedule(id, followed.deadlines(), Deadlines::default());
+        }
+    }
+
+    fn reschedule(&mut self, id: CallId, before: Deadlines, after: Deadlines) {
+        let first = self.hang_ups.first().copied();
+        for (set, before, after) in [
+            (&mut self.timeouts, before.timeout, after.timeout),
+            (&mut self.hang_ups, before.hang_up, after.hang_up),
+        ] {
+            if before != after {
+                before.map(|due| set.remove(&(due, id)));
+                after.map(|due| set.insert((due, id)));
             }
         }
-        if moved {
-            self.unsaved.insert(id);
+        let now_first = self.hang_ups.first().copied();
+        if now_first.is_some_and(|now_first| first.is_none_or(|first| now_first < first)) {
+            self.hang_ups_sooner.notify_one();
         }
     }
 }

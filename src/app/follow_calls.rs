@@ -175,7 +175,8 @@ fn is_up(state: &LineState) -> bool {
     matches!(state, LineState::Up { .. })
 }
 
-async fn until(deadline: Option<chrono::DateTime<Utc>>) {
+/// Waits for this time; for ever, where there is none.
+pub(super) async fn until(deadline: Option<chrono::DateTime<Utc>>) {
     match deadline {
         Some(deadline) => sleep((deadline - Utc::now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,

@@ -6,6 +6,7 @@
 mod audit_log;
 pub mod audit_view;
 pub mod auth;
+pub mod batch;
 mod call_request;
 pub mod callbacks;
 mod calls;
@@ -15,6 +16,7 @@ mod dids;
 mod docs;
 mod export;
 mod fields;
+mod hang_up;
 mod import;
 mod keys;
 pub mod limits;
@@ -100,7 +102,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(dids::find, change_dids::change, change_dids::remove))
         .routes(routes!(change_dids::reset_usage))
         .routes(routes!(calls::list, calls::make))
-        .routes(routes!(calls::find))
+        .routes(routes!(calls::find, hang_up::hang_up))
+        .routes(routes!(batch::make))
         .routes(routes!(calls::make_for_journey))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::replay_dead))

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_luck;
+mod batch;
 mod callbacks;
 mod campaigns;
 mod change_dids;
@@ -15,6 +16,7 @@ mod examples;
 mod export;
 mod failures;
 mod faults;
+mod hang_up;
 mod hear_changes;
 mod house;
 mod http_api;

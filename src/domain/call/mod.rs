@@ -10,6 +10,7 @@
 
 pub mod announcement;
 pub mod cause;
+mod ending;
 mod progress;
 pub mod view;
 
@@ -21,9 +22,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::cause::Cause;
+pub use self::ending::{HangUp, RING_GRACE};
 pub use self::progress::Progress;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
+use super::rotation::Reason;
 use super::tenant::{CampaignId, TenantId};
 
 /// How long the rest of a call's end may take to arrive after its first piece.
@@ -96,6 +99,8 @@ pub struct CallRequest {
     pub did: DidId,
     /// That DID's number.
     pub from: E164,
+    /// Why that DID; none for a call that was placed before this was remembered.
+    pub reason: Option<Reason>,
     /// Where the call leaves.
     pub trunk: TrunkName,
     /// The pool the DID was picked from, if one was asked for.
@@ -108,6 +113,8 @@ pub struct CallRequest {
     pub caller_name: Option<String>,
     /// How long the phone may ring, in seconds.
     pub ring_timeout_seconds: u32,
+    /// How long the answered call may last, in seconds from the answer; none is without end.
+    pub time_limit_seconds: Option<u32>,
     /// Where changes are posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference, given back as it came.
@@ -167,6 +174,7 @@ impl Call {
             ringing_at: None,
             answered_at: None,
             ended_at: None,
+            hang_up_asked_at: None,
         };
         Self::restored(request, progress)
     }
@@ -219,14 +227,15 @@ impl Call {
         due && self.end(self.cause_of_pending(), now)
     }
 
-    /// Whether a call that should long have been answered or ended is silent, so that Asterisk
-    /// must be asked whether it still has it.
+    /// Whether a call that should long have been answered or ended is silent, or is hung up in vain,
+    /// so that Asterisk must be asked whether it still has it.
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
         let begun = self.progress.initiated_at.unwrap_or(self.request.created_at);
         let ring = TimeDelta::seconds(i64::from(self.request.ring_timeout_seconds));
-        self.progress.answered_at.is_none()
+        let silent = self.progress.answered_at.is_none()
             && !self.progress.status.is_end()
-            && now >= begun + ring + SILENCE
+            && now >= begun + ring + SILENCE;
+        silent || self.next_hang_up().is_some_and(|hang_up| now >= hang_up.due + SILENCE)
     }
 
     /// Asterisk no longer has the call and we did not hear its end: [`Call::handle_timeout`] ends it
@@ -276,10 +285,15 @@ impl Call {
     }
 
     fn end(&mut self, cause: Cause, now: DateTime<Utc>) -> bool {
+        let unwanted = self.progress.hang_up_asked_at.is_some();
         let status = match (self.progress.answered_at, cause) {
             (Some(_), _) => CallStatus::Completed,
             (None, Cause::USER_BUSY) => CallStatus::Busy,
             (None, Cause::NO_USER_RESPONSE | Cause::NO_ANSWER) => CallStatus::NoAnswer,
+            // Any other cause is the network's own: it was quicker than the hang-up.
+            (None, Cause::UNKNOWN | Cause::NORMAL | Cause::INTERWORKING) if unwanted => {
+                CallStatus::Canceled
+            }
             (None, _) => CallStatus::Failed,
         };
         self.end_as(status, cause, now)
