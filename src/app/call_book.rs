@@ -164,9 +164,16 @@ impl CallBook {
     }
 
     /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
-    /// The calls it should have and has not will end as missing.
+    /// The calls it should have and has not will end as missing; those that ring on there after their
+    /// time-out are to be hung up.
     pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> Compared {
         let mut book = self.lock();
+        for id in listed {
+            book.change(*id, |call| {
+                call.handle_listed(asked_at);
+                false
+            });
+        }
         let unlisted = book.calls.values().filter(|followed| {
             !followed.call.progress.status.is_end() && !listed.contains(&followed.call.id())
         });

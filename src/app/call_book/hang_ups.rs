@@ -139,13 +139,13 @@ impl HangingUp {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use futures_util::FutureExt;
 
     use super::super::tests::{at, call, follow};
     use super::*;
-    use crate::domain::call::{RING_GRACE, Report};
-
-    const RINGS: i64 = 30;
+    use crate::domain::call::Report;
 
     #[test]
     fn a_wish_is_handed_out_once_and_again_until_the_call_has_ended() {
@@ -196,22 +196,35 @@ mod tests {
     }
 
     #[test]
+    fn what_rings_on_after_its_time_out_is_hung_up_once_asterisk_was_seen_to_have_it() {
+        let (book, id) = ringing();
+        let listed = HashSet::from([id]);
+
+        book.handle_list(&listed, at(20));
+        assert_eq!(book.next_hang_up(), None);
+        book.handle_list(&listed, at(40));
+
+        assert_eq!(book.take_hang_ups(10, at(40)), [(id, Cause::NO_ANSWER)]);
+    }
+
+    #[test]
     fn who_waits_hears_of_a_hang_up_that_comes_before_the_others() {
         let (book, id) = ringing();
-        assert_eq!(book.next_hang_up(), Some(at(RINGS) + RING_GRACE));
-        assert_eq!(book.hang_ups_sooner().now_or_never(), Some(()));
+        let later = follow(&book, 2);
         assert_eq!(book.hang_ups_sooner().now_or_never(), None);
 
         book.hang_up(id, at(5));
-
         assert_eq!(book.hang_ups_sooner().now_or_never(), Some(()));
+        book.hang_up(later, at(6));
+        assert_eq!(book.hang_ups_sooner().now_or_never(), None, "it comes after the first");
     }
 
     #[test]
     fn no_more_are_handed_out_than_there_is_room_for() {
         let book = CallBook::default();
         for n in 1..=3 {
-            follow(&book, n);
+            let id = follow(&book, n);
+            book.hang_up(id, at(1));
         }
 
         assert_eq!(book.take_hang_ups(2, at(100)).len(), 2);

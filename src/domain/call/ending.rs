@@ -6,9 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::cause::Cause;
 use super::{Call, CallStatus};
 
-/// How long after its ring time-out Asterisk may take to end a call before we hang it up ourselves.
-pub const RING_GRACE: TimeDelta = TimeDelta::seconds(5);
-
 /// A call that is to be hung up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HangUp {
@@ -31,6 +28,14 @@ impl Call {
         is_new
     }
 
+    /// Asterisk has just been seen to have the call, not answered. If it should long have ended it,
+    /// the call is to be hung up; without that look, an answer that we did not hear would be cut off.
+    pub fn handle_listed(&mut self, now: DateTime<Utc>) {
+        if self.progress.answered_at.is_none() && self.is_overdue(now) {
+            self.rings_on_since.get_or_insert(now);
+        }
+    }
+
     /// When and how the call must be hung up as things stand, if ever.
     ///
     /// A call that waits in a queue has nothing to hang up yet, and one whose end is known in part
@@ -43,18 +48,13 @@ impl Call {
         if let Some(due) = progress.hang_up_asked_at {
             return Some(HangUp { due, cause: Cause::NORMAL });
         }
-        let seconds = |seconds: u32| TimeDelta::seconds(i64::from(seconds));
         match progress.answered_at {
             Some(answered) => {
-                let limit = seconds(self.request.time_limit_seconds?);
+                let limit = TimeDelta::seconds(i64::from(self.request.time_limit_seconds?));
                 Some(HangUp { due: answered + limit, cause: Cause::NORMAL })
             }
             None if self.settle_by.is_some() => None,
-            None => {
-                let begun = progress.initiated_at.unwrap_or(self.request.created_at);
-                let ring = seconds(self.request.ring_timeout_seconds);
-                Some(HangUp { due: begun + ring + RING_GRACE, cause: Cause::NO_ANSWER })
-            }
+            None => self.rings_on_since.map(|due| HangUp { due, cause: Cause::NO_ANSWER }),
         }
     }
 }
@@ -145,11 +145,25 @@ mod tests {
         let (mut call, at) = call();
         call.handle_report(Report::Ringing, at(2));
 
-        let due = Some(HangUp { due: at(30) + RING_GRACE, cause: Cause::NO_ANSWER });
+        call.handle_listed(at(39));
+        assert_eq!(call.next_hang_up(), None, "Asterisk may yet end it");
+        call.handle_listed(at(40));
+        call.handle_listed(at(45));
+        let due = Some(HangUp { due: at(40), cause: Cause::NO_ANSWER });
         assert_eq!(call.next_hang_up(), due);
 
-        call.handle_report(Report::OriginateFailed { reason: 3 }, at(30));
+        call.handle_report(Report::OriginateFailed { reason: 3 }, at(46));
         assert_eq!(call.next_hang_up(), None, "its end is on its way");
+    }
+
+    #[test]
+    fn an_answer_that_was_heard_late_is_not_cut_off() {
+        let (mut call, at) = call();
+
+        call.handle_report(Report::Answered, at(100));
+        call.handle_listed(at(100));
+
+        assert_eq!(call.next_hang_up(), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::cause::Cause;
-pub use self::ending::{HangUp, RING_GRACE};
+pub use self::ending::HangUp;
 pub use self::progress::Progress;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
@@ -155,6 +155,8 @@ pub struct Call {
     /// The first piece of its end, while the other may still come.
     pending: Pending,
     settle_by: Option<DateTime<Utc>>,
+    /// Since when Asterisk is known to let it ring beyond its time-out.
+    rings_on_since: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -181,7 +183,8 @@ impl Call {
 
     /// A call as the store remembers it.
     pub fn restored(request: CallRequest, progress: Progress) -> Self {
-        Self { request, progress, pending: Pending::default(), settle_by: None }
+        let pending = Pending::default();
+        Self { request, progress, pending, settle_by: None, rings_on_since: None }
     }
 
     /// The call's id.

@@ -139,7 +139,7 @@ pub(super) const ROUTES: &[Route] = &[
             json!({"to": TO, "from": FREE}),
             json!({"to": TO, "campaignId": "c_acme"}),
         ];
-        vec![Ask::post_as(BATCH, "application/x-ndjson", lines.map(|l| l.to_string()).join("\n"))]
+        vec![Ask::lines(BATCH, &lines)]
     }),
     route("POST", NODE, CALLERS, Own(202), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "other", "to": TO}))]
