@@ -1,6 +1,6 @@
 //! The calls being followed: those that have not ended, and those whose end is not stored yet.
 //!
-//! Reports change a call here first. [`super::follow_calls`] takes what changed to the store and
+//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes what changed to the store and
 //! announces it once it is committed.
 
 mod hang_ups;
@@ -12,8 +12,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
 use self::hang_ups::HangingUp;
-pub(super) use self::hang_ups::Tried;
-use crate::domain::call::{Call, CallId, Report};
+pub(super) use self::hang_ups::{DueHangUp, Tried};
+use super::asterisks::Place;
+use crate::domain::asterisk::AsteriskName;
+use crate::domain::call::{Call, CallId, Report, SETTLE};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -49,6 +51,8 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
     /// How many of its changes have callbacks.
     told: u32,
+    /// Its place at the Asterisk it was sent to; none before it is.
+    place: Option<Place>,
     hanging_up: HangingUp,
 }
 
@@ -104,6 +108,25 @@ impl CallBook {
         self.changed.notify_one();
     }
 
+    /// The call is sent to this Asterisk, or was: from there its reports come, and with the channels
+    /// there it is compared. To be durable first.
+    pub fn send_to(&self, id: CallId, place: Place) {
+        if let Some(followed) = self.lock().calls.get_mut(&id) {
+            followed.call.sent_to(place.asterisk().clone());
+            followed.place = Some(place);
+        }
+    }
+
+    /// Nobody can be asked about this call any more: it ends as missing, and at once, for a report that
+    /// showed it alive would keep it from ending and nobody would look for it again.
+    pub fn lose(&self, id: CallId, now: DateTime<Utc>) {
+        self.lock().change(id, |call| {
+            call.handle_missing(now - SETTLE);
+            call.handle_timeout(now)
+        });
+        self.changed.notify_one();
+    }
+
     /// Asterisk took the call, or may have. The call as it stands; none if it ended and is stored already.
     pub fn placed(&self, id: CallId, now: DateTime<Utc>) -> Option<Call> {
         let mut book = self.lock();
@@ -152,6 +175,8 @@ impl CallBook {
         for (id, report) in reports {
             book.change(id, |call| call.handle_report(report, now));
         }
+        drop(book);
+        self.changed.notify_one();
     }
 
     /// Ends the calls whose time has come.
@@ -163,19 +188,28 @@ impl CallBook {
         }
     }
 
-    /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
-    /// The calls it should have and has not will end as missing; those that ring on there after their
-    /// time-out are to be hung up.
-    pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> Compared {
+    /// Compares the calls that were sent to this Asterisk with what it has: `listed` as it was asked
+    /// for at `asked_at`. The calls it should have and has not will end as missing; those that ring
+    /// on there after their time-out are to be hung up.
+    pub fn handle_list(
+        &self,
+        asterisk: &AsteriskName,
+        listed: &HashSet<CallId>,
+        asked_at: DateTime<Utc>,
+    ) -> Compared {
         let mut book = self.lock();
         for id in listed {
-            book.change(*id, |call| {
-                call.handle_listed(asked_at);
-                false
-            });
+            if book.calls.get(id).is_some_and(|followed| followed.is_at(asterisk)) {
+                book.change(*id, |call| {
+                    call.handle_listed(asked_at);
+                    false
+                });
+            }
         }
         let unlisted = book.calls.values().filter(|followed| {
-            !followed.call.progress.status.is_end() && !listed.contains(&followed.call.id())
+            followed.is_at(asterisk)
+                && !followed.call.progress.status.is_end()
+                && !listed.contains(&followed.call.id())
         });
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
@@ -186,12 +220,17 @@ impl CallBook {
                 false
             });
         }
+        drop(book);
+        self.changed.notify_one();
         Compared { missing: missing.len(), too_young: too_young.len() }
     }
 
-    /// Whether some call has been silent for so long that Asterisk must be asked about it.
-    pub fn has_overdue(&self, now: DateTime<Utc>) -> bool {
-        self.lock().calls.values().any(|followed| followed.call.is_overdue(now))
+    /// Whether some call has been silent for so long that this Asterisk must be asked about it.
+    pub fn has_overdue(&self, asterisk: &AsteriskName, now: DateTime<Utc>) -> bool {
+        let book = self.lock();
+        book.calls
+            .values()
+            .any(|followed| followed.is_at(asterisk) && followed.call.is_overdue(now))
     }
 
     /// When [`CallBook::handle_timeouts`] has something to do, if ever.
@@ -199,7 +238,7 @@ impl CallBook {
         self.lock().timeouts.first().map(|(due, _)| *due)
     }
 
-    /// Waits until some call is to be stored that no report changed.
+    /// Waits until some call changed, or when one times out.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -246,7 +285,11 @@ impl CallBook {
 
 impl Followed {
     fn new(call: Call, placed_at: Option<DateTime<Utc>>, told: u32) -> Self {
-        Self { call, placed_at, told, hanging_up: HangingUp::default() }
+        Self { call, placed_at, told, place: None, hanging_up: HangingUp::default() }
+    }
+
+    fn is_at(&self, asterisk: &AsteriskName) -> bool {
+        self.place.as_ref().is_some_and(|place| place.asterisk() == asterisk)
     }
 
     fn deadlines(&self) -> Deadlines {

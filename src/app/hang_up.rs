@@ -12,12 +12,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::call_book::Tried;
+use super::asterisks::LineError;
+use super::call_book::{DueHangUp, Tried};
 use super::follow_calls::until;
 use super::{App, now};
-use crate::ami::AmiError;
 use crate::domain::audit::Origin;
-use crate::domain::call::cause::Cause;
 use crate::domain::call::{Call, CallId};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -77,19 +76,24 @@ pub async fn hang_up_calls(
             _ = look.tick() => learn(&app, writer).await,
         }
         let room = AT_ONCE - under_way.len();
-        for (id, cause) in app.calls.take_hang_ups(room, now()) {
-            under_way.push(tell(&app, id, cause));
+        for due in app.calls.take_hang_ups(room, now()) {
+            under_way.push(tell(&app, due));
         }
     }
 }
 
-async fn tell(app: &App, id: CallId, cause: Cause) -> (CallId, Tried) {
-    let tried = match app.ami.hang_up(&id.to_string(), cause).await {
+async fn tell(app: &App, due: DueHangUp) -> (CallId, Tried) {
+    let DueHangUp { call: id, asterisk, cause } = due;
+    let Some(asterisk) = asterisk.and_then(|name| app.asterisks.named(&name)) else {
+        // It is on no Asterisk yet, or on one that is no longer configured.
+        return (id, Tried::Refused);
+    };
+    let tried = match asterisk.hang_up(id, cause).await {
         Ok(()) => {
             info!(call.id = %id, cause = cause.0, "call hung up");
             Tried::Told
         }
-        Err(AmiError::Refused(message)) => {
+        Err(LineError::Refused(message)) => {
             if message.contains(NO_CHANNEL) {
                 debug!(call.id = %id, "no channel to hang up");
             } else {
@@ -97,8 +101,8 @@ async fn tell(app: &App, id: CallId, cause: Cause) -> (CallId, Tried) {
             }
             Tried::Refused
         }
-        Err(AmiError::Unknown) => Tried::Told,
-        Err(error @ (AmiError::NotSent(_) | AmiError::Invalid(_))) => {
+        Err(LineError::Unknown) => Tried::Told,
+        Err(error @ (LineError::NotSent(_) | LineError::Invalid(_))) => {
             debug!(call.id = %id, "hang up the call: {error}");
             Tried::NotSent
         }

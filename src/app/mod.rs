@@ -1,5 +1,6 @@
 //! What Rotary can do: one file per operation.
 
+pub mod asterisks;
 pub mod call_book;
 pub mod campaigns;
 pub mod deliver_callbacks;
@@ -7,6 +8,7 @@ pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
 pub mod hang_up;
+pub mod hear_asterisk;
 pub mod hear_changes;
 pub mod import_dids;
 pub mod join;
@@ -29,11 +31,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use self::asterisks::Asterisks;
 use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
-use crate::ami::Client;
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
 use crate::domain::rotation::RotationIndex;
@@ -47,8 +50,8 @@ pub struct App {
     pub store: Store,
     /// Where uses are counted.
     pub ledger: Ledger,
-    /// The line to Asterisk.
-    pub ami: Client,
+    /// Where calls leave.
+    pub asterisks: Asterisks,
     /// Which DID comes next.
     pub index: SharedIndex,
     /// What the tenants said of their campaigns.
@@ -120,6 +123,9 @@ pub struct Trunk {
     /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
     #[serde(default = "Trunk::default_dial")]
     pub dial: String,
+    /// The Asterisks its calls may leave by; none named: any.
+    #[serde(default)]
+    pub asterisk: Vec<AsteriskName>,
 }
 
 impl Default for Settings {
@@ -178,7 +184,14 @@ impl Trunk {
 
 impl Default for Trunk {
     fn default() -> Self {
-        Self { dial: Self::default_dial() }
+        Self { dial: Self::default_dial(), asterisk: Vec::new() }
+    }
+}
+
+impl Settings {
+    /// The Asterisks that calls by this trunk may leave by; none named: any.
+    pub fn asterisks_of(&self, trunk: &TrunkName) -> &[AsteriskName] {
+        self.trunks.get(trunk).map_or(&[], |trunk| &trunk.asterisk)
     }
 }
 
@@ -232,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_dial_string_with_a_strange_placeholder_is_found() {
-        let trunk = |dial: &str| Trunk { dial: dial.into() };
+        let trunk = |dial: &str| Trunk { dial: dial.into(), ..Trunk::default() };
 
         assert_eq!(Trunk::default().unknown_placeholder(), None);
         assert_eq!(trunk("PJSIP/{number}@x").unknown_placeholder(), Some("number}@x"));

@@ -36,6 +36,9 @@ pub enum PickError {
     /// The DID that was asked for cannot be shown.
     #[error("{0}")]
     NotPickable(#[from] NotPickable),
+    /// The DID's calls leave by Asterisks that are all down. Nothing is counted.
+    #[error("no Asterisk of its trunk is up: {0}")]
+    NoWay(String),
     /// A call with the same idempotency key is already on record.
     #[error("the idempotency key is taken")]
     KeyTaken,
@@ -49,16 +52,17 @@ pub enum PickError {
 
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
-/// When this returns a pick, its use is committed and the index knows it.
+/// When this returns a pick, its use is committed and the index knows it. What `call` refuses is
+/// given back before anything is counted.
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
-    call: impl Fn(&Pick) -> Option<NewCall>,
+    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
     let deadline = Instant::now() + app.settings.patience;
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
-        let call = call(&pick);
+        let call = call(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
         match record(app, &pick, call.as_ref(), deadline).await? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);

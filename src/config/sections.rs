@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::asterisks::OneOrMany;
 use crate::app::{CallDefaults, ImportLimits, Trunk};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
 use crate::http::limits;
 use crate::telemetry;
@@ -18,7 +20,7 @@ use crate::telemetry;
 pub struct Sections {
     pub(super) daemon: Daemon,
     pub(super) store: Store,
-    pub(super) asterisk: Asterisk,
+    pub(super) asterisk: OneOrMany<Asterisk>,
     pub(super) calls: CallDefaults,
     pub(super) http: Http,
     pub(super) control: Control,
@@ -48,6 +50,8 @@ pub(super) struct Store {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asterisk {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<AsteriskName>,
     pub(super) address: String,
     pub(super) username: String,
     pub(super) secret: Option<String>,
@@ -89,6 +93,8 @@ pub(super) struct Imports {
 pub(super) struct TrunkSection {
     dial: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    asterisk: Option<OneOrMany<AsteriskName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     calls_per_second: Option<toml::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channels_max: Option<toml::Value>,
@@ -99,6 +105,7 @@ pub(super) struct TrunkSection {
 impl Default for Asterisk {
     fn default() -> Self {
         Self {
+            name: None,
             address: "127.0.0.1:5038".into(),
             username: "rotary".into(),
             secret: None,
@@ -128,7 +135,13 @@ impl Default for Imports {
 
 impl TrunkSection {
     pub(super) fn trunk(&self) -> Trunk {
-        self.dial.clone().map_or_else(Trunk::default, |dial| Trunk { dial })
+        let usual = Trunk::default();
+        Trunk { dial: self.dial.clone().unwrap_or(usual.dial), asterisk: self.asterisks().to_vec() }
+    }
+
+    /// The Asterisks that the trunk names.
+    pub(super) fn asterisks(&self) -> &[AsteriskName] {
+        self.asterisk.as_ref().map_or(&[], OneOrMany::as_slice)
     }
 
     fn without_effect(&self) -> impl Iterator<Item = &'static str> {
@@ -158,9 +171,7 @@ impl Sections {
     /// The sections with secrets as `***`.
     pub(super) fn masked(&self) -> Self {
         let mut shown = self.clone();
-        if shown.asterisk.secret.is_some() {
-            shown.asterisk.secret = Some("***".into());
-        }
+        shown.asterisk.as_mut_slice().iter_mut().for_each(Asterisk::mask);
         shown.store.url = shown.store.url.as_deref().map(mask_password);
         shown
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rotary::ami::LineState;
 use rotary::demo::callee::Pace;
 use rotary::demo::misbehave::Line;
 use rotary::demo::{self, Control, Simulated};
@@ -93,8 +92,8 @@ async fn a_wish_outlasts_a_lost_line() {
     // Nobody is let in again before it behaves.
     asterisk.misbehave(|wrong| wrong.line = Line::HalfOpen);
     asterisk.drop_lines();
-    let mut states = house.running.app.ami.states();
-    states.wait_for(|state| matches!(state, LineState::Down { .. })).await.unwrap();
+    let line = house.running.app.asterisks.first();
+    until("the line to be lost", async || (!line.is_up()).then_some(())).await;
 
     let asked = house.ask(hang_up(&call)).await;
     asterisk.behave();

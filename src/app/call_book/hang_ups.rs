@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Call, CallBook, CallId};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::cause::Cause;
 
 /// How long to wait before a hang-up is tried again for which there was no channel, the first time;
@@ -24,6 +25,17 @@ pub(super) struct HangingUp {
     missed: u32,
     /// When it may be tried again.
     not_before: Option<DateTime<Utc>>,
+}
+
+/// A call that is to be hung up now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::app) struct DueHangUp {
+    /// Which.
+    pub(in crate::app) call: CallId,
+    /// Where it was sent; none before it is.
+    pub(in crate::app) asterisk: Option<AsteriskName>,
+    /// What the far end is told.
+    pub(in crate::app) cause: Cause,
 }
 
 /// What became of an attempt to hang up.
@@ -66,13 +78,9 @@ impl CallBook {
         self.hang_ups_sooner.notified().await;
     }
 
-    /// Up to `most` calls that are to be hung up now, and with which cause. Each stays out until
-    /// [`CallBook::hang_up_tried`] says what became of it.
-    pub(in crate::app) fn take_hang_ups(
-        &self,
-        most: usize,
-        now: DateTime<Utc>,
-    ) -> Vec<(CallId, Cause)> {
+    /// Up to `most` calls that are to be hung up now. Each stays out until [`CallBook::hang_up_tried`]
+    /// says what became of it.
+    pub(in crate::app) fn take_hang_ups(&self, most: usize, now: DateTime<Utc>) -> Vec<DueHangUp> {
         let mut book = self.lock();
         let due = book.hang_ups.iter().take_while(|(due, _)| *due <= now).take(most);
         let ids: Vec<CallId> = due.map(|(_, id)| *id).collect();
@@ -81,7 +89,9 @@ impl CallBook {
             let Some(followed) = book.calls.get_mut(&id) else { continue };
             let before = followed.deadlines();
             followed.hanging_up.under_way = true;
-            taken.extend(followed.call.next_hang_up().map(|hang_up| (id, hang_up.cause)));
+            let asterisk = followed.call.progress.asterisk.clone();
+            let cause = followed.call.next_hang_up().map(|hang_up| hang_up.cause);
+            taken.extend(cause.map(|cause| DueHangUp { call: id, asterisk, cause }));
             let after = followed.deadlines();
             book.reschedule(id, before, after);
         }
@@ -143,7 +153,7 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use super::super::tests::{at, call, follow};
+    use super::super::tests::{at, call, follow, here};
     use super::*;
     use crate::domain::call::Report;
 
@@ -153,11 +163,12 @@ mod tests {
 
         book.hang_up(id, at(5));
 
-        assert_eq!(book.take_hang_ups(10, at(5)), [(id, Cause::NORMAL)]);
+        let due = DueHangUp { call: id, asterisk: Some(here()), cause: Cause::NORMAL };
+        assert_eq!(book.take_hang_ups(10, at(5)), [due.clone()]);
         assert_eq!(book.take_hang_ups(10, at(500)), [], "Asterisk is being asked");
         book.hang_up_tried(id, Tried::Told, at(5));
         assert_eq!(book.next_hang_up(), Some(at(5) + AGAIN));
-        assert_eq!(book.take_hang_ups(10, at(5) + AGAIN), [(id, Cause::NORMAL)]);
+        assert_eq!(book.take_hang_ups(10, at(5) + AGAIN), [due]);
         book.handle_reports(vec![(id, Report::HungUp { cause: 16, sip_code: None })], at(11));
         book.hang_up_tried(id, Tried::Told, at(11));
         assert_eq!(book.next_hang_up(), None);
@@ -200,11 +211,12 @@ mod tests {
         let (book, id) = ringing();
         let listed = HashSet::from([id]);
 
-        book.handle_list(&listed, at(20));
+        book.handle_list(&here(), &listed, at(20));
         assert_eq!(book.next_hang_up(), None);
-        book.handle_list(&listed, at(40));
+        book.handle_list(&here(), &listed, at(40));
 
-        assert_eq!(book.take_hang_ups(10, at(40)), [(id, Cause::NO_ANSWER)]);
+        let due = book.take_hang_ups(10, at(40));
+        assert_eq!((due[0].call, due[0].cause), (id, Cause::NO_ANSWER));
     }
 
     #[test]

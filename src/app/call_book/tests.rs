@@ -79,7 +79,7 @@ fn a_call_that_asterisk_no_longer_has_ends_a_moment_later() {
     let (book, id) = book_with_a_call();
     book.placed(id, at(0));
 
-    assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
+    assert_eq!(book.handle_list(&here(), &HashSet::new(), at(10)).missing, 1);
 
     assert_eq!(book.next_timeout(), Some(at(12)));
     book.handle_timeouts(at(11));
@@ -97,7 +97,7 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
     book.placed(listed, at(0));
     book.placed(just_placed, at(9));
 
-    let compared = book.handle_list(&HashSet::from([listed]), at(10));
+    let compared = book.handle_list(&here(), &HashSet::from([listed]), at(10));
 
     assert_eq!(compared, Compared { missing: 0, too_young: 2 });
     assert_eq!(book.next_timeout(), None);
@@ -108,8 +108,38 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
 fn a_call_of_an_earlier_run_is_looked_for() {
     let book = CallBook::default();
     book.resume(call(1), 0);
+    book.send_to(CallId(Uuid::from_u128(1)), Place::at(here()));
 
-    assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
+    assert_eq!(book.handle_list(&here(), &HashSet::new(), at(10)).missing, 1);
+}
+
+#[test]
+fn a_call_is_compared_with_its_own_asterisk_alone() {
+    let (book, _here) = book_with_a_call();
+    let there = follow(&book, 2);
+    book.send_to(there, Place::at("there".parse().unwrap()));
+    for id in [1, 2] {
+        book.placed(CallId(Uuid::from_u128(id)), at(0));
+    }
+
+    let compared = book.handle_list(&here(), &HashSet::new(), at(100));
+
+    assert_eq!(compared, Compared { missing: 1, too_young: 0 });
+    assert!(book.has_overdue(&here(), at(100)));
+    book.handle_timeouts(at(102));
+    assert!(!book.has_overdue(&here(), at(102)));
+    assert!(book.has_overdue(&"there".parse().unwrap(), at(102)));
+}
+
+#[test]
+fn a_lost_call_ends_at_once_whatever_is_still_heard_of_it() {
+    let (book, id) = book_with_a_call();
+
+    book.lose(id, at(10));
+    book.handle_reports(vec![(id, Report::Ringing)], at(11));
+
+    assert_eq!(book.in_progress(), 0);
+    assert_eq!(book.unsaved(10)[0].call.progress.status, CallStatus::Failed);
 }
 
 #[test]
@@ -167,8 +197,15 @@ fn book_with_a_call() -> (CallBook, CallId) {
 }
 
 pub(super) fn follow(book: &CallBook, id: u128) -> CallId {
-    book.follow(call(id));
-    CallId(Uuid::from_u128(id))
+    let call = call(id);
+    let id = call.id();
+    book.follow(call);
+    book.send_to(id, Place::at(here()));
+    id
+}
+
+pub(super) fn here() -> AsteriskName {
+    AsteriskName::lone()
 }
 
 /// A call with a callback URL.

@@ -11,6 +11,7 @@
 pub mod announcement;
 pub mod cause;
 mod ending;
+pub mod originate;
 mod progress;
 pub mod view;
 
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use self::cause::Cause;
 pub use self::ending::HangUp;
 pub use self::progress::Progress;
+use super::asterisk::AsteriskName;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
 use super::rotation::Reason;
@@ -170,6 +172,7 @@ impl Call {
     pub fn initiated(request: CallRequest, now: DateTime<Utc>) -> Self {
         let progress = Progress {
             status: CallStatus::Initiated,
+            asterisk: None,
             cause: None,
             sip_code: None,
             initiated_at: Some(now),
@@ -179,6 +182,11 @@ impl Call {
             hang_up_asked_at: None,
         };
         Self::restored(request, progress)
+    }
+
+    /// Says which Asterisk the call is sent to. To be durable before that Asterisk hears of it.
+    pub fn sent_to(&mut self, asterisk: AsteriskName) {
+        self.progress.asterisk = Some(asterisk);
     }
 
     /// A call as the store remembers it.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::cause::Cause;
 use super::{Call, CallId, CallStatus, Destination};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -27,6 +28,8 @@ pub struct CallView {
     pub from: E164,
     /// The DID shown.
     pub did: CallDidView,
+    /// The Asterisk that places it, by its name in the configuration.
+    pub asterisk: Option<AsteriskName>,
     /// The pool the DID was picked from.
     pub campaign_id: Option<CampaignId>,
     /// Where the answered call goes: an extension's context, …
@@ -129,6 +132,7 @@ impl From<&Call> for CallView {
                 trunk: request.trunk.clone(),
                 reason: request.reason.map(|reason| reason.text().to_owned()),
             },
+            asterisk: progress.asterisk.clone(),
             campaign_id: request.campaign.clone(),
             context: None,
             exten: None,
