@@ -21,6 +21,7 @@ use crate::app::call_book::CallBook;
 use crate::app::campaigns::SharedCampaigns;
 use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
+use crate::app::hang_up::hang_up_calls;
 use crate::app::hear_asterisk::hear_asterisk;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
@@ -114,6 +115,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         });
     }
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), stop));
+    lifecycle.wires.spawn("hang up calls", |stop| hang_up_calls(app.clone(), state.writer, stop));
     let sending = lifecycle.wires.tasks();
     lifecycle.wires.spawn("deliver callbacks", |stop| {
         deliver_callbacks(app.clone(), state.writer, sending, stop)

@@ -13,6 +13,7 @@ use super::action::{Message, message_of};
 use super::frame::Frame;
 use super::reconnect::Line;
 use super::{AmiError, Channel, DownReason, LineState, Settings};
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
 use crate::line::reports::{self, Reports};
 
@@ -84,11 +85,12 @@ impl Client {
         self.ask(message_of(originate)?).await.map(drop)
     }
 
-    /// Hangs up the channel with this unique id. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, channel_id: &str) -> Result<(), AmiError> {
-        // Asterisk looks for a channel of this name first, then of this id. 16: normal clearing.
+    /// Hangs up the channel with this unique id, with this cause. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, channel_id: &str, cause: Cause) -> Result<(), AmiError> {
+        // Asterisk looks for a channel of this name first, then of this id.
         let message = Message::new("Action", "Hangup");
-        let message = message.header("Channel", channel_id)?.header("Cause", "16")?;
+        let message =
+            message.header("Channel", channel_id)?.header("Cause", cause.0.to_string())?;
         self.ask(message).await.map(drop)
     }
 

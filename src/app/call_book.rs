@@ -3,12 +3,16 @@
 //! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes what changed to the store and
 //! announces it once it is committed.
 
+mod hang_ups;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
+use self::hang_ups::HangingUp;
+pub(super) use self::hang_ups::{DueHangUp, Tried};
 use super::asterisks::Place;
 use super::live::{Feed, News};
 use crate::domain::asterisk::AsteriskName;
@@ -27,6 +31,7 @@ const BIRTH: TimeDelta = TimeDelta::seconds(2);
 pub struct CallBook {
     book: Arc<Mutex<Book>>,
     changed: Arc<Notify>,
+    hang_ups_sooner: Arc<Notify>,
     announcements: broadcast::Sender<Arc<Call>>,
     feed: Feed,
 }
@@ -36,6 +41,10 @@ struct Book {
     calls: HashMap<CallId, Followed>,
     unsaved: HashSet<CallId>,
     timeouts: BTreeSet<(DateTime<Utc>, CallId)>,
+    /// When which call is to be hung up, if it has not ended by then.
+    hang_ups: BTreeSet<(DateTime<Utc>, CallId)>,
+    /// Notified when a hang-up comes before all others.
+    hang_ups_sooner: Arc<Notify>,
 }
 
 struct Followed {
@@ -50,6 +59,14 @@ struct Followed {
     aired: u32,
     /// Its place at the Asterisk it was sent to; none before it is.
     place: Option<Place>,
+    hanging_up: HangingUp,
+}
+
+/// What is due of a call, and when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Deadlines {
+    timeout: Option<DateTime<Utc>>,
+    hang_up: Option<DateTime<Utc>>,
 }
 
 /// A call that changed and is not stored yet.
@@ -77,16 +94,18 @@ pub struct Compared {
 impl Default for CallBook {
     fn default() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
-        Self { book: Arc::default(), changed: Arc::default(), announcements, feed: Feed::default() }
+        let book = Book::default();
+        let hang_ups_sooner = book.hang_ups_sooner.clone();
+        let book = Arc::new(Mutex::new(book));
+        let feed = Feed::default();
+        Self { book, changed: Arc::default(), hang_ups_sooner, announcements, feed }
     }
 }
 
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        let stored = call.steps();
-        let followed = Followed { call, placed_at: None, told: 0, stored, aired: 0, place: None };
-        self.lock().calls.insert(followed.call.id(), followed);
+        self.lock().add(Followed::new(call, None, 0));
     }
 
     /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
@@ -95,10 +114,11 @@ impl CallBook {
         let told = if call.request.callback_url.is_some() { told } else { call.steps() };
         let placed_at = Some(call.request.created_at);
         let mut book = self.lock();
-        let (id, steps) = (call.id(), call.steps());
+        let id = call.id();
+        let mut followed = Followed::new(call, placed_at, told);
         // Nobody can be reading the feed of a new run yet.
-        let followed = Followed { call, placed_at, told, stored: steps, aired: steps, place: None };
-        book.calls.insert(id, followed);
+        followed.aired = followed.stored;
+        book.add(followed);
         book.tell(id);
         drop(book);
         self.changed.notify_one();
@@ -140,7 +160,7 @@ impl CallBook {
     /// Stops following a call that Asterisk never took.
     pub fn forget(&self, id: CallId) {
         let mut book = self.lock();
-        book.calls.remove(&id);
+        book.remove(id);
         book.unsaved.remove(&id);
     }
 
@@ -197,7 +217,8 @@ impl CallBook {
     }
 
     /// Compares the calls that were sent to this Asterisk with what it has: `listed` as it was asked
-    /// for at `asked_at`. The calls it should have and has not will end as missing.
+    /// for at `asked_at`. The calls it should have and has not will end as missing; those that ring
+    /// on there after their time-out are to be hung up.
     pub fn handle_list(
         &self,
         asterisk: &AsteriskName,
@@ -205,13 +226,17 @@ impl CallBook {
         asked_at: DateTime<Utc>,
     ) -> Compared {
         let mut book = self.lock();
-        let going = |id: &&CallId| {
-            let followed = book.calls.get(*id);
-            followed.is_some_and(|followed| {
-                followed.is_at(asterisk) && !followed.call.progress.status.is_end()
-            })
-        };
-        let going = listed.iter().filter(going).count();
+        let mut going = 0;
+        for id in listed {
+            let Some(followed) = book.calls.get(id).filter(|followed| followed.is_at(asterisk)) else {
+                continue;
+            };
+            going += usize::from(!followed.call.progress.status.is_end());
+            book.change(*id, |call| {
+                call.handle_listed(asked_at);
+                false
+            });
+        }
         let unlisted = book.calls.values().filter(|followed| {
             followed.is_at(asterisk)
                 && !followed.call.progress.status.is_end()
@@ -282,7 +307,7 @@ impl CallBook {
             followed.told = call.steps();
             news.push(followed.air(call.clone(), call.steps()));
             if call.progress.status.is_end() {
-                book.calls.remove(&call.id());
+                book.remove(call.id());
             }
         }
         self.air(book, news);
@@ -306,15 +331,32 @@ impl CallBook {
 }
 
 impl Followed {
+    fn new(call: Call, placed_at: Option<DateTime<Utc>>, told: u32) -> Self {
+        Self {
+            placed_at,
+            told,
+            stored: call.steps(),
+            aired: 0,
+            place: None,
+            hanging_up: HangingUp::default(),
+            call,
+        }
+    }
+
     /// What the feed has not had of the first `steps` changes.
     fn air(&mut self, call: Arc<Call>, steps: u32) -> News {
         let aired = self.aired;
         self.aired = aired.max(steps);
         News { call, steps: aired..steps }
     }
+    }
 
     fn is_at(&self, asterisk: &AsteriskName) -> bool {
         self.place.as_ref().is_some_and(|place| place.asterisk() == asterisk)
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        Deadlines { timeout: self.call.next_timeout(), hang_up: self.hanging_up.due(&self.call) }
     }
 }
 
@@ -332,19 +374,43 @@ impl Book {
 
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {
         let Some(followed) = self.calls.get_mut(&id) else { return };
-        let before = followed.call.next_timeout();
+        let before = followed.deadlines();
         let moved = change(&mut followed.call);
-        let after = followed.call.next_timeout();
-        if before != after {
-            if let Some(due) = before {
-                self.timeouts.remove(&(due, id));
-            }
-            if let Some(due) = after {
-                self.timeouts.insert((due, id));
+        if moved {
+            // Asterisk has its channel now, if it had none before.
+            followed.hanging_up.at_once();
+            self.unsaved.insert(id);
+        }
+        let after = followed.deadlines();
+        self.reschedule(id, before, after);
+    }
+
+    fn add(&mut self, followed: Followed) {
+        let (id, after) = (followed.call.id(), followed.deadlines());
+        self.calls.insert(id, followed);
+        self.reschedule(id, Deadlines::default(), after);
+    }
+
+    fn remove(&mut self, id: CallId) {
+        if let Some(followed) = self.calls.remove(&id) {
+            self.reschedule(id, followed.deadlines(), Deadlines::default());
+        }
+    }
+
+    fn reschedule(&mut self, id: CallId, before: Deadlines, after: Deadlines) {
+        let first = self.hang_ups.first().copied();
+        for (set, before, after) in [
+            (&mut self.timeouts, before.timeout, after.timeout),
+            (&mut self.hang_ups, before.hang_up, after.hang_up),
+        ] {
+            if before != after {
+                before.map(|due| set.remove(&(due, id)));
+                after.map(|due| set.insert((due, id)));
             }
         }
-        if moved {
-            self.unsaved.insert(id);
+        let now_first = self.hang_ups.first().copied();
+        if now_first.is_some_and(|now_first| first.is_none_or(|first| now_first < first)) {
+            self.hang_ups_sooner.notify_one();
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum Until {
 /// How much longer than the phone rings we wait for word of it.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a request may wait for the end of an answered call.
+/// How long a request may wait for the end of an answered call that has no limit.
 const TALK_MAX: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// The tenant's call of this id.
@@ -32,10 +32,11 @@ pub async fn find(app: &App, tenant: &TenantId, id: CallId) -> Result<Option<Cal
 
 /// The call once it has come as far as `until`, or as it stands when that takes longer than it can.
 pub async fn wait_for(app: &App, call: Call, until: Until) -> Result<Call, StoreError> {
-    let ring = Duration::from_secs(u64::from(call.request.ring_timeout_seconds)) + GRACE;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let ring = seconds(call.request.ring_timeout_seconds) + GRACE;
     let limit = match until {
         Until::Answer => ring,
-        Until::End => ring + TALK_MAX,
+        Until::End => ring + call.request.time_limit_seconds.map_or(TALK_MAX, seconds) + GRACE,
     };
     let (tenant, id) = (call.request.tenant.clone(), call.id());
     match timeout(limit, come_to(app, &tenant, id, until)).await {

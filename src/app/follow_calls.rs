@@ -98,7 +98,8 @@ fn callbacks_of(changed: &[Changed]) -> Vec<NewCallback> {
         .collect()
 }
 
-async fn until(deadline: Option<chrono::DateTime<Utc>>) {
+/// Waits for this time; for ever, where there is none.
+pub(super) async fn until(deadline: Option<chrono::DateTime<Utc>>) {
     match deadline {
         Some(deadline) => sleep((deadline - Utc::now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,

@@ -21,6 +21,9 @@ use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::StoreError;
 use crate::store::ledger::{NewCall, RequestKey};
 
+/// The longest time limit of an answered call, in seconds: a day.
+pub const TIME_LIMIT_MAX: u32 = 24 * 60 * 60;
+
 /// A call to be placed. What is none takes the configured default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MakeCall {
@@ -44,6 +47,8 @@ pub struct MakeCall {
     pub caller_name: Option<String>,
     /// How long the phone may ring, in seconds.
     pub ring_timeout_seconds: Option<u32>,
+    /// How long the answered call may last, in seconds, at most [`TIME_LIMIT_MAX`].
+    pub time_limit_seconds: Option<u32>,
     /// Where changes will be posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
@@ -277,18 +282,21 @@ async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
 fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
     let defaults = &app.settings.calls;
     let now = now();
+    let limit = Some(defaults.time_limit_seconds).filter(|limit| *limit > 0);
     let request = CallRequest {
         id,
         tenant: wanted.tenant.clone(),
         to: wanted.to,
         did: pick.did,
         from: pick.number,
+        reason: Some(pick.reason),
         trunk: wanted.trunk.clone().unwrap_or_else(|| pick.trunk.clone()),
         campaign: wanted.campaign.clone(),
         destination: wanted.destination.clone().unwrap_or_else(|| defaults.destination()),
         variables: wanted.variables.clone(),
         caller_name: wanted.caller_name.clone(),
         ring_timeout_seconds: wanted.ring_timeout_seconds.unwrap_or(defaults.ring_timeout_seconds),
+        time_limit_seconds: wanted.time_limit_seconds.or(limit),
         callback_url: wanted.callback_url.clone(),
         journey: wanted.journey.clone(),
         created_at: now,

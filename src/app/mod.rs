@@ -8,6 +8,7 @@ pub mod deliver_callbacks;
 pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hang_up;
 pub mod hear_asterisk;
 pub mod hear_changes;
 pub mod import_dids;
@@ -124,6 +125,8 @@ pub struct CallDefaults {
     pub priority: u32,
     /// How long a phone may ring, in seconds.
     pub ring_timeout_seconds: u32,
+    /// How long an answered call may last, in seconds from the answer; 0 is without end.
+    pub time_limit_seconds: u32,
 }
 
 /// `[trunks.NAME]`: how calls leave by this trunk.
@@ -166,6 +169,7 @@ impl Default for CallDefaults {
             exten: "s".into(),
             priority: 1,
             ring_timeout_seconds: 30,
+            time_limit_seconds: 4 * 60 * 60,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::originate::{InvalidField, body_of};
 use super::reconnect::Line;
 use super::rest::Rest;
 use super::{AriError, Settings};
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
 use crate::line::reports::{self, Reports};
 use crate::line::{Channel, DownReason, LineState};
@@ -81,13 +82,16 @@ impl Client {
         body_of(asked).map(drop)
     }
 
-    /// Hangs up the channel with this id. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, channel_id: &str) -> Result<(), AriError> {
+    /// Hangs up the channel with this id, telling the far end why. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, channel_id: &str, cause: Cause) -> Result<(), AriError> {
         self.line_is_up()?;
         // Ours are UUIDs; anything else has no business in a path.
         let id: Uuid =
             channel_id.parse().map_err(|_| AriError::Refused("No such channel".to_owned()))?;
-        self.rest.send(Method::DELETE, &format!("/channels/{id}"), None).await?.done()
+        // Words that Asterisk 16 knows as well as 22.
+        let reason = if cause == Cause::NO_ANSWER { "no_answer" } else { "normal" };
+        let path = format!("/channels/{id}?reason={reason}");
+        self.rest.send(Method::DELETE, &path, None).await?.done()
     }
 
     /// All channels Asterisk has, of anyone.

@@ -5,6 +5,7 @@
 //! 78 bad configuration.
 
 mod audit_log;
+mod batch;
 mod callbacks;
 mod calls;
 mod campaigns;

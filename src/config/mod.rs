@@ -23,6 +23,7 @@ use crate::ami;
 use crate::app;
 use crate::app::asterisks::WireSettings;
 use crate::app::deliver_callbacks::CallbackSettings;
+use crate::app::make_call::TIME_LIMIT_MAX;
 use crate::ari;
 use crate::http;
 use crate::store;
@@ -228,6 +229,10 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
     }
     if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
         return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
+    }
+    if sections.calls.time_limit_seconds > TIME_LIMIT_MAX {
+        let why = format!("a call lasts for 1 to {TIME_LIMIT_MAX} seconds; 0 is without end");
+        return Err(value("calls.time_limit_seconds", why));
     }
     if !(1..=16).contains(&sections.imports.at_once) {
         return Err(value("imports.at_once", "1 to 16 imports may run at once"));

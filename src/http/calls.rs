@@ -12,6 +12,7 @@ use super::auth::{Caller, MayCall, MayRead};
 use super::call_request::{journey_node, make_call as read_make_call};
 use super::dids::none_available;
 use super::fields::Fields;
+use super::hang_up::call_not_found;
 use super::listen::Closing;
 use super::openapi::{
     CallListQuery, IdempotencyKey, JourneyNodeBody, MakeCallBody, MakeCallQuery, PathUuid, refusals,
@@ -134,7 +135,7 @@ pub(super) async fn find(
     State(app): State<App>,
     PathId(id): PathId,
 ) -> Result<Json<CallView>, Problem> {
-    let not_found = || Problem::new(Code::CallNotFound, format!("Call not found: {id}"));
+    let not_found = || call_not_found(&id);
     let call_id = id.parse::<Uuid>().map(CallId).map_err(|_| not_found())?;
     let call = find_calls::find(&app, &caller.tenant, call_id)
         .await

@@ -6,6 +6,7 @@
 mod audit_log;
 pub mod audit_view;
 pub mod auth;
+pub mod batch;
 mod call_request;
 pub mod callbacks;
 mod calls;
@@ -16,6 +17,7 @@ mod docs;
 mod events;
 mod export;
 mod fields;
+mod hang_up;
 mod import;
 mod keys;
 pub mod limits;
@@ -105,9 +107,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(dids::find, change_dids::change, change_dids::remove))
         .routes(routes!(change_dids::reset_usage))
         .routes(routes!(calls::list, calls::make))
-        .routes(routes!(calls::find))
+        .routes(routes!(calls::find, hang_up::hang_up))
         .routes(routes!(events::of_call))
         .routes(routes!(events::of_tenant))
+        .routes(routes!(batch::make))
         .routes(routes!(calls::make_for_journey))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::replay_dead))

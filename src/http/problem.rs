@@ -129,6 +129,7 @@ codes! {
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";
     StoreUnavailable     SERVICE_UNAVAILABLE    "store_unavailable"      "The store cannot be reached";
+    Stopping             SERVICE_UNAVAILABLE    "stopping"               "Rotary is stopping";
 }
 
 impl Problem {
@@ -188,7 +189,13 @@ impl Problem {
         self.code
     }
 
-    fn body(&self) -> ProblemBody {
+    /// In how many seconds trying again may help. Whole ones: to come back a moment early would be in vain.
+    pub(super) fn retry_after_seconds(&self) -> Option<u64> {
+        let seconds = |wait: Duration| wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after.map(|wait| seconds(wait).max(1))
+    }
+
+    pub(super) fn body(&self) -> ProblemBody {
         let limit = self.limit.as_ref();
         ProblemBody {
             kind: format!("urn:rotary:problem:{}", self.code.as_str()),
@@ -212,10 +219,8 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(wait) = self.retry_after {
-            // Whole seconds: to come back a moment early would be in vain.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.code == Code::Unauthorized {
             let challenge = HeaderValue::from_static("Bearer realm=\"rotary\"");

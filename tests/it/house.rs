@@ -224,6 +224,13 @@ impl Ask {
         Self::new(Method::POST, path, kind, body.into())
     }
 
+    /// A line of JSON for each value.
+    pub(crate) fn lines(path: &str, values: &[Value]) -> Self {
+        let body: String = values.iter().map(|value| format!("{value}\n")).collect();
+        let ask = Self::post_as(path, "application/x-ndjson", body.clone());
+        Self { body, ..ask }
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.request.headers_mut().insert(name, value.parse().unwrap());
         self

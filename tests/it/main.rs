@@ -4,6 +4,7 @@
 
 mod asterisks;
 mod bad_luck;
+mod batch;
 mod callbacks;
 mod campaigns;
 mod certificates;
@@ -22,6 +23,7 @@ mod export;
 mod failures;
 mod faults;
 mod flood;
+mod hang_up;
 mod hear_changes;
 mod house;
 mod http_api;

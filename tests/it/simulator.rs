@@ -14,6 +14,7 @@ use rotary::demo::callee::Pace;
 use rotary::demo::misbehave::{DropLine, Line, Stop};
 use rotary::demo::user::{Classes, User};
 use rotary::demo::{Control, Settings, Simulated};
+use rotary::domain::call::cause::Cause;
 use rotary::domain::call::originate::Originate;
 use rotary::domain::call::{CallId, Destination, Report};
 
@@ -110,7 +111,7 @@ async fn a_call_can_be_hung_up_while_it_rings() {
     let call = house.place("0180").await.unwrap();
     house.reports_until(call, |report| report == Report::Ringing).await;
 
-    house.client.hang_up(&call.to_string()).await.unwrap();
+    house.client.hang_up(&call.to_string(), Cause::NORMAL).await.unwrap();
 
     let reports = house.reports_until(call, is_hangup).await;
     assert_eq!(reports.last(), Some(&Report::HungUp { cause: 16, sip_code: None }));

@@ -1,5 +1,6 @@
 """What the document cannot say of valid requests, told to schemathesis by SCHEMATHESIS_HOOKS."""
 
+import json
 import os
 import re
 import uuid
@@ -27,12 +28,17 @@ files = st.lists(rows, max_size=5).map(lambda rows: "\n".join(["number,status", 
 schemathesis.openapi.media_type("text/csv", files)
 
 
+calls = st.builds(lambda to: json.dumps({"to": to}), numbers)
+lines = st.lists(st.one_of(calls, st.sampled_from(["", "{}", "no JSON"])), max_size=5).map(lambda lines: "\n".join(lines).encode())
+schemathesis.openapi.media_type("application/x-ndjson", lines)
+
+
 # An example of a type that is generated above cannot be sent; tests/it/openapi.rs sends it.
 @schemathesis.hook
 def before_load_schema(context, schema):
-    content = schema["paths"]["/api/asterisk-dids/import"]["post"]["requestBody"]["content"]
-    for kind in content.values():
-        kind.pop("examples", None)
+    for path in ("/api/asterisk-dids/import", "/api/calls/batch"):
+        for kind in schema["paths"][path]["post"]["requestBody"]["content"].values():
+            kind.pop("examples", None)
 
 
 # A cursor is opaque: only what a list has given is one. Whoever revokes the key in hand asks nothing more. And where
@@ -98,6 +104,6 @@ def is_tenant(value):
 
 
 # Otherwise it does not look at an answer that is no JSON.
-@schemathesis.deserializer("text/csv", "text/event-stream")
+@schemathesis.deserializer("text/csv", "text/event-stream", "application/x-ndjson")
 def text(context, response):
     return response.content.decode()

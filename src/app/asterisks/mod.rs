@@ -13,6 +13,7 @@ pub use self::wire::{
     LineError, LineState, Reports, States, Unsayable, Wire, WireLine, WireSettings,
 };
 use crate::domain::asterisk::AsteriskName;
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
 use crate::domain::call::{CallId, Report};
 
@@ -178,9 +179,9 @@ impl Asterisk {
         self.wire.originate(asked).await
     }
 
-    /// Hangs up the channel of this call. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, call: CallId) -> Result<(), LineError> {
-        self.wire.hang_up(call).await
+    /// Hangs up the channel of this call, with this cause. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, call: CallId, cause: Cause) -> Result<(), LineError> {
+        self.wire.hang_up(call, cause).await
     }
 
     /// Those of our calls that Asterisk has, each with what its channel's state says of it.

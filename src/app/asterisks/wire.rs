@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ami::action::{InvalidHeader, message_of};
 use crate::ami::{self, AmiError};
 use crate::ari::{self, AriError, InvalidField};
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
 use crate::domain::call::{CallId, Report};
 use crate::line;
@@ -116,10 +117,10 @@ impl Wire {
         }
     }
 
-    pub(super) async fn hang_up(&self, call: CallId) -> Result<(), LineError> {
+    pub(super) async fn hang_up(&self, call: CallId, cause: Cause) -> Result<(), LineError> {
         match self {
-            Self::Ami(client) => Ok(client.hang_up(&call.to_string()).await?),
-            Self::Ari(client) => Ok(client.hang_up(&call.to_string()).await?),
+            Self::Ami(client) => Ok(client.hang_up(&call.to_string(), cause).await?),
+            Self::Ari(client) => Ok(client.hang_up(&call.to_string(), cause).await?),
         }
     }
 

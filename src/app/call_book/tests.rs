@@ -250,7 +250,7 @@ fn book_with_a_call() -> (CallBook, CallId) {
     (book, id)
 }
 
-fn follow(book: &CallBook, id: u128) -> CallId {
+pub(super) fn follow(book: &CallBook, id: u128) -> CallId {
     let call = call(id);
     let id = call.id();
     book.follow(call);
@@ -258,7 +258,7 @@ fn follow(book: &CallBook, id: u128) -> CallId {
     id
 }
 
-fn here() -> AsteriskName {
+pub(super) fn here() -> AsteriskName {
     AsteriskName::lone()
 }
 
@@ -269,19 +269,21 @@ fn telling(id: u128) -> Call {
     call
 }
 
-fn call(id: u128) -> Call {
+pub(super) fn call(id: u128) -> Call {
     let request = CallRequest {
         id: CallId(Uuid::from_u128(id)),
         tenant: TenantId::default_tenant(),
         to: "+14155550123".parse().unwrap(),
         did: DidId(Uuid::nil()),
         from: "+14045556789".parse().unwrap(),
+        reason: None,
         trunk: TrunkName::pjsip(),
         campaign: None,
         destination: Destination::Application { application: "Echo".into(), data: String::new() },
         variables: Vec::new(),
         caller_name: None,
         ring_timeout_seconds: 30,
+        time_limit_seconds: None,
         callback_url: None,
         journey: None,
         created_at: at(0),
@@ -290,6 +292,6 @@ fn call(id: u128) -> Call {
 }
 
 /// Seconds into the story.
-fn at(second: i64) -> DateTime<Utc> {
+pub(super) fn at(second: i64) -> DateTime<Utc> {
     DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second)
 }

@@ -10,6 +10,7 @@
 
 pub mod announcement;
 pub mod cause;
+mod ending;
 pub mod originate;
 mod progress;
 pub mod view;
@@ -22,10 +23,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::cause::Cause;
+pub use self::ending::HangUp;
 pub use self::progress::Progress;
 use super::asterisk::AsteriskName;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
+use super::rotation::Reason;
 use super::tenant::{CampaignId, TenantId};
 
 /// How long the rest of a call's end may take to arrive after its first piece.
@@ -98,6 +101,8 @@ pub struct CallRequest {
     pub did: DidId,
     /// That DID's number.
     pub from: E164,
+    /// Why that DID; none for a call that was placed before this was remembered.
+    pub reason: Option<Reason>,
     /// Where the call leaves.
     pub trunk: TrunkName,
     /// The pool the DID was picked from, if one was asked for.
@@ -110,6 +115,8 @@ pub struct CallRequest {
     pub caller_name: Option<String>,
     /// How long the phone may ring, in seconds.
     pub ring_timeout_seconds: u32,
+    /// How long the answered call may last, in seconds from the answer; none is without end.
+    pub time_limit_seconds: Option<u32>,
     /// Where changes are posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference, given back as it came.
@@ -150,6 +157,8 @@ pub struct Call {
     /// The first piece of its end, while the other may still come.
     pending: Pending,
     settle_by: Option<DateTime<Utc>>,
+    /// Since when Asterisk is known to let it ring beyond its time-out.
+    rings_on_since: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -170,6 +179,7 @@ impl Call {
             ringing_at: None,
             answered_at: None,
             ended_at: None,
+            hang_up_asked_at: None,
         };
         Self::restored(request, progress)
     }
@@ -181,7 +191,8 @@ impl Call {
 
     /// A call as the store remembers it.
     pub fn restored(request: CallRequest, progress: Progress) -> Self {
-        Self { request, progress, pending: Pending::default(), settle_by: None }
+        let pending = Pending::default();
+        Self { request, progress, pending, settle_by: None, rings_on_since: None }
     }
 
     /// The call's id.
@@ -227,14 +238,15 @@ impl Call {
         due && self.end(self.cause_of_pending(), now)
     }
 
-    /// Whether a call that should long have been answered or ended is silent, so that Asterisk
-    /// must be asked whether it still has it.
+    /// Whether a call that should long have been answered or ended is silent, or is hung up in vain,
+    /// so that Asterisk must be asked whether it still has it.
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
         let begun = self.progress.initiated_at.unwrap_or(self.request.created_at);
         let ring = TimeDelta::seconds(i64::from(self.request.ring_timeout_seconds));
-        self.progress.answered_at.is_none()
+        let silent = self.progress.answered_at.is_none()
             && !self.progress.status.is_end()
-            && now >= begun + ring + SILENCE
+            && now >= begun + ring + SILENCE;
+        silent || self.next_hang_up().is_some_and(|hang_up| now >= hang_up.due + SILENCE)
     }
 
     /// Asterisk no longer has the call and we did not hear its end: [`Call::handle_timeout`] ends it
@@ -286,10 +298,15 @@ impl Call {
     }
 
     fn end(&mut self, cause: Cause, now: DateTime<Utc>) -> bool {
+        let unwanted = self.progress.hang_up_asked_at.is_some();
         let status = match (self.progress.answered_at, cause) {
             (Some(_), _) => CallStatus::Completed,
             (None, Cause::USER_BUSY) => CallStatus::Busy,
             (None, Cause::NO_USER_RESPONSE | Cause::NO_ANSWER) => CallStatus::NoAnswer,
+            // Any other cause is the network's own: it was quicker than the hang-up.
+            (None, Cause::UNKNOWN | Cause::NORMAL | Cause::INTERWORKING) if unwanted => {
+                CallStatus::Canceled
+            }
             (None, _) => CallStatus::Failed,
         };
         self.end_as(status, cause, now)

@@ -25,6 +25,8 @@ pub struct Progress {
     pub answered_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// When it was first asked to be hung up.
+    pub hang_up_asked_at: Option<DateTime<Utc>>,
 }
 
 impl Progress {
@@ -55,6 +57,9 @@ impl Progress {
             ringing_at: self.ringing_at.filter(|_| reached(CallStatus::Ringing)),
             answered_at: self.answered_at.filter(|_| reached(CallStatus::InProgress)),
             ended_at: self.ended_at.filter(|_| over),
+            hang_up_asked_at: self
+                .hang_up_asked_at
+                .filter(|asked| passed.last().is_some_and(|(_, reached)| asked <= reached)),
         }
     }
 

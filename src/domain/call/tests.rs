@@ -183,7 +183,7 @@ fn what_was_told_and_what_never_happened_is_not_announced() {
 }
 
 /// A call placed at second zero with a ring time-out of 30 s, and a clock to speak of later seconds.
-fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
+pub(super) fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
     let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
     let request = CallRequest {
         id: CallId(Uuid::nil()),
@@ -191,6 +191,7 @@ fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
         to: "+14155550123".parse().unwrap(),
         did: DidId(Uuid::nil()),
         from: "+14045556789".parse().unwrap(),
+        reason: None,
         trunk: TrunkName::pjsip(),
         campaign: None,
         destination: Destination::Dialplan {
@@ -201,6 +202,7 @@ fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
         variables: Vec::new(),
         caller_name: None,
         ring_timeout_seconds: 30,
+        time_limit_seconds: None,
         callback_url: None,
         journey: None,
         created_at: at(0),

@@ -51,6 +51,9 @@ pub struct CallView {
     pub caller_name: Option<String>,
     /// How long the phone may ring.
     pub ring_timeout_seconds: u32,
+    /// How long the answered call may last, from the answer.
+    #[serde(default)]
+    pub time_limit_seconds: Option<u32>,
     /// Where changes are posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
@@ -69,6 +72,9 @@ pub struct CallView {
     pub answered_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// When it was first asked to be hung up.
+    #[serde(default)]
+    pub hang_up_asked_at: Option<DateTime<Utc>>,
     /// From the hand-over to the end.
     pub duration_seconds: Option<i64>,
     /// From the answer to the end.
@@ -87,6 +93,9 @@ pub struct CallDidView {
     pub number: E164,
     /// Where the call leaves.
     pub trunk: TrunkName,
+    /// Why this one.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// Why a call ended, by Q.850.
@@ -121,6 +130,7 @@ impl From<&Call> for CallView {
                 id: request.did,
                 number: request.from,
                 trunk: request.trunk.clone(),
+                reason: request.reason.map(|reason| reason.text().to_owned()),
             },
             asterisk: progress.asterisk.clone(),
             campaign_id: request.campaign.clone(),
@@ -134,6 +144,7 @@ impl From<&Call> for CallView {
                 .collect(),
             caller_name: request.caller_name.clone(),
             ring_timeout_seconds: request.ring_timeout_seconds,
+            time_limit_seconds: request.time_limit_seconds,
             callback_url: request.callback_url.clone(),
             journey: request.journey.clone(),
             cause: progress.cause.map(CauseView::from),
@@ -143,6 +154,7 @@ impl From<&Call> for CallView {
             ringing_at: progress.ringing_at,
             answered_at: progress.answered_at,
             ended_at: progress.ended_at,
+            hang_up_asked_at: progress.hang_up_asked_at,
             duration_seconds: progress.duration_seconds(),
             talk_seconds: progress.talk_seconds(),
             timeline: None,

@@ -11,6 +11,7 @@ const EXAMPLES: &str = include_str!("examples.json");
 /// What is left out of an answer rather than `null`. All else that may be `null` is always there.
 const LEFT_OUT: &[&str] = &[
     "application",
+    "call",
     "column",
     "current",
     "data",
@@ -21,7 +22,9 @@ const LEFT_OUT: &[&str] = &[
     "limit",
     "max",
     "notice",
+    "problem",
     "rejected",
+    "retryAfterSeconds",
     "suggestion",
     "timeline",
     "webhookSecret",
@@ -30,7 +33,7 @@ const LEFT_OUT: &[&str] = &[
 /// What makes a thing, and what then takes its id.
 const LINKS: &[(&str, &[&str])] = &[
     ("createDid", &["findDid", "changeDid", "resetUsage", "deleteDid"]),
-    ("makeCall", &["findCall", "followCall"]),
+    ("makeCall", &["findCall", "followCall", "hangUpCall"]),
     ("makeJourneyCall", &["findCall", "followCall"]),
     ("createCampaign", &["findCampaign", "changeCampaign"]),
     ("createTenant", &["findTenant", "rotateSecret"]),

@@ -28,7 +28,7 @@ pub(super) use self::parameters::{
     MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid, ReplayQuery,
 };
 pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
-pub(super) use self::schemas::DidCsv;
+pub(super) use self::schemas::{BatchResults, CallLines, DidCsv};
 
 /// What the document says of the whole.
 #[derive(OpenApi)]
@@ -58,7 +58,7 @@ pub(super) use self::schemas::DidCsv;
         (name = "Keys", description = "Who may use the API over TCP."),
         (name = "House", description = "How the daemon is doing, and this document."),
     ),
-    components(schemas(super::problem::ProblemBody)),
+    components(schemas(super::problem::ProblemBody, super::batch::BatchResultView)),
     modifiers(&Bearer),
     security(("key" = [])),
 )]

@@ -14,6 +14,7 @@ pub(super) struct CallRow {
     id: Uuid,
     tenant_id: String,
     did_id: Uuid,
+    did_reason: Option<String>,
     from_number: String,
     to_number: String,
     trunk: String,
@@ -22,6 +23,7 @@ pub(super) struct CallRow {
     variables: Json<Vec<(String, String)>>,
     caller_name: Option<String>,
     ring_timeout_seconds: i64,
+    time_limit_seconds: Option<i64>,
     callback_url: Option<String>,
     journey: Option<Json<serde_json::Value>>,
     created_at: DateTime<Utc>,
@@ -33,6 +35,7 @@ pub(super) struct CallRow {
     ringing_at: Option<DateTime<Utc>>,
     answered_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
+    hang_up_asked_at: Option<DateTime<Utc>>,
     pub(super) announced: i64,
 }
 
@@ -48,6 +51,11 @@ impl TryFrom<CallRow> for Call {
             to: row.to_number.parse().map_err(|error| Unreadable::new(id, error))?,
             did: DidId(row.did_id),
             from: row.from_number.parse().map_err(|error| Unreadable::new(id, error))?,
+            reason: row
+                .did_reason
+                .map(|word| word.parse())
+                .transpose()
+                .map_err(|error| Unreadable::new(id, error))?,
             trunk: row.trunk.parse().map_err(|error| Unreadable::new(id, error))?,
             campaign: row
                 .campaign_id
@@ -58,6 +66,9 @@ impl TryFrom<CallRow> for Call {
             variables: row.variables.0,
             caller_name: row.caller_name,
             ring_timeout_seconds: u32::try_from(row.ring_timeout_seconds).unwrap_or(0),
+            time_limit_seconds: row
+                .time_limit_seconds
+                .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
             callback_url: row.callback_url,
             journey: row.journey.map(|journey| journey.0),
             created_at: row.created_at,
@@ -75,6 +86,7 @@ impl TryFrom<CallRow> for Call {
             ringing_at: row.ringing_at,
             answered_at: row.answered_at,
             ended_at: row.ended_at,
+            hang_up_asked_at: row.hang_up_asked_at,
         };
         Ok(Self::restored(request, progress))
     }

@@ -27,6 +27,7 @@ macro_rules! stories {
 }
 
 mod crashes;
+mod hang_up;
 mod over_ari;
 mod scene;
 

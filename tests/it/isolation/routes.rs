@@ -48,6 +48,7 @@ const REJECTED: &str = "/api/asterisk-dids/imports/{id}/rejected";
 const CALLBACKS: &str = "/api/callbacks";
 const REPLAY: &str = "/api/callbacks/{id}/replay";
 const REPLAY_DEAD: &str = "/api/callbacks/replay";
+const BATCH: &str = "/api/calls/batch";
 const NODE: &str = "/api/journeys/make-call";
 const TO: &str = "+14155550199";
 
@@ -138,6 +139,19 @@ pub(super) const ROUTES: &[Route] = &[
         let from = format!("{}-0", acme.run);
         asks.map(|query| Ask::get(&format!("/api/events{query}")).header("last-event-id", &from))
             .into()
+    }),
+    route("DELETE", "/api/calls/{id}", CALLERS, NotFound("call_not_found"), |acme| {
+        vec![Ask::delete(&format!("/api/calls/{}", acme.call))]
+    }),
+    // What is another's is refused line by line.
+    route("POST", BATCH, CALLERS, Own(200), |acme| {
+        let lines = [
+            json!({"to": TO}),
+            json!({"to": TO, "from": acme.did}),
+            json!({"to": TO, "from": FREE}),
+            json!({"to": TO, "campaignId": "c_acme"}),
+        ];
+        vec![Ask::lines(BATCH, &lines)]
     }),
     route("POST", NODE, CALLERS, Own(202), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "other", "to": TO}))]
