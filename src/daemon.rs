@@ -23,6 +23,8 @@ use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
+use crate::app::pace::SharedPace;
+use crate::app::place_queued::place_queued;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -79,6 +81,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        pace: SharedPace::new(config.app.pace()),
         outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
         settings: Arc::new(config.app),
@@ -98,6 +101,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
     lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    let placing = lifecycle.wires.tasks();
+    lifecycle.wires.spawn("place queued", |stop| place_queued(app.clone(), placing, stop));
     let sending = lifecycle.wires.tasks();
     lifecycle.wires.spawn("deliver callbacks", |stop| {
         deliver_callbacks(app.clone(), state.writer, sending, stop)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
-use crate::domain::call::{Call, CallId, Report};
+use crate::domain::call::{Call, CallId, CallStatus, ChannelId, Report};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -73,9 +73,15 @@ impl CallBook {
         self.lock().calls.insert(call.id(), Followed { call, placed_at: None, told: 0 });
     }
 
-    /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
+    /// Follows a call that waits for its trunk and is on record, and tells of it.
+    pub(super) fn follow_queued(&self, call: Call) {
+        self.resume(call, 0);
+    }
+
+    /// Follows a call that an earlier run of the daemon recorded and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
-        let placed_at = Some(call.request.created_at);
+        let waits = call.progress.status == CallStatus::Queued;
+        let placed_at = (!waits).then_some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
         book.calls.insert(id, Followed { call, placed_at, told });
@@ -94,6 +100,41 @@ impl CallBook {
             self.changed.notify_one();
         }
         Some(call)
+    }
+
+    /// A call that waited has its place on record and is to be handed to Asterisk. None if it is
+    /// not followed, or does not wait.
+    pub(super) fn initiate(&self, id: CallId, now: DateTime<Utc>) -> Option<Call> {
+        let call = self.lock().change_waiting(id, |call| call.initiate(now))?;
+        self.changed.notify_one();
+        Some(call)
+    }
+
+    /// The call, with what of it was told.
+    pub(super) fn look_at(&self, id: CallId) -> Option<Changed> {
+        let book = self.lock();
+        let Followed { call, told, .. } = book.calls.get(&id)?;
+        Some(Changed { call: call.clone(), told: *told })
+    }
+
+    /// A call whose end is not stored yet becomes what `change` makes of it; the call as it then is.
+    pub(super) fn revise(&self, id: CallId, change: impl FnOnce(&mut Call)) -> Option<Call> {
+        let mut book = self.lock();
+        book.change(id, |call| {
+            change(call);
+            false
+        });
+        let followed = book.calls.get_mut(&id)?;
+        if !followed.call.progress.status.is_end() {
+            followed.placed_at = None;
+        }
+        Some(followed.call.clone())
+    }
+
+    /// The present attempt of a call has failed for good; it is to be stored and told.
+    pub(super) fn give_up(&self, id: CallId, now: DateTime<Utc>) {
+        self.lock().change(id, |call| call.give_up(now));
+        self.changed.notify_one();
     }
 
     /// Stops following a call that Asterisk never took.
@@ -126,11 +167,14 @@ impl CallBook {
         self.announcements.subscribe()
     }
 
-    /// Takes in reports, in their order. Those of calls we do not follow are dropped.
-    pub fn handle_reports(&self, reports: Vec<(CallId, Report)>, now: DateTime<Utc>) {
+    /// Takes in reports, in their order. Those of calls we do not follow are dropped, and those of an
+    /// earlier attempt than the present one.
+    pub fn handle_reports(&self, reports: Vec<(ChannelId, Report)>, now: DateTime<Utc>) {
         let mut book = self.lock();
-        for (id, report) in reports {
-            book.change(id, |call| call.handle_report(report, now));
+        for (channel, report) in reports {
+            book.change(channel.call, |call| {
+                call.channel_id() == channel && call.handle_report(report, now)
+            });
         }
     }
 
@@ -145,10 +189,12 @@ impl CallBook {
 
     /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
     /// The calls it should have and has not will end as missing.
-    pub fn handle_list(&self, listed: &HashSet<CallId>, asked_at: DateTime<Utc>) -> Compared {
+    pub fn handle_list(&self, listed: &HashSet<ChannelId>, asked_at: DateTime<Utc>) -> Compared {
         let mut book = self.lock();
         let unlisted = book.calls.values().filter(|followed| {
-            !followed.call.progress.status.is_end() && !listed.contains(&followed.call.id())
+            let status = followed.call.progress.status;
+            let asterisk_has_it = !status.is_end() && status != CallStatus::Queued;
+            asterisk_has_it && !listed.contains(&followed.call.channel_id())
         });
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
@@ -195,16 +241,22 @@ impl CallBook {
 
     /// These are stored, and all their changes have callbacks: announces them, and stops following
     /// those that have ended.
-    pub(super) fn saved(&self, changed: Vec<Changed>) {
+    pub(super) fn saved(&self, mut changed: Vec<Changed>) {
         {
             let mut book = self.lock();
-            for Changed { call, .. } in &changed {
-                if call.progress.status.is_end() {
+            changed.retain(|Changed { call, .. }| match book.calls.get_mut(&call.id()) {
+                // Its end was stored and announced meanwhile.
+                None => call.progress.status.is_end(),
+                Some(_) if call.progress.status.is_end() => {
                     book.calls.remove(&call.id());
-                } else if let Some(followed) = book.calls.get_mut(&call.id()) {
-                    followed.told = call.steps();
+                    book.unsaved.remove(&call.id());
+                    true
                 }
-            }
+                Some(followed) => {
+                    followed.told = followed.told.max(call.steps());
+                    true
+                }
+            });
         }
         for Changed { call, .. } in changed {
             // Nobody may be listening.
@@ -227,6 +279,20 @@ impl Book {
             self.unsaved.insert(id);
         }
         untold
+    }
+
+    /// Changes a call outside of reports; the call, if that did anything.
+    fn change_waiting(
+        &mut self,
+        id: CallId,
+        change: impl FnOnce(&mut Call) -> bool,
+    ) -> Option<Call> {
+        let mut moved = false;
+        self.change(id, |call| {
+            moved = change(call);
+            moved
+        });
+        self.calls.get(&id).filter(|_| moved).map(|followed| followed.call.clone())
     }
 
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {

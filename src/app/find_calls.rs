@@ -33,9 +33,11 @@ pub async fn find(app: &App, tenant: &TenantId, id: CallId) -> Result<Option<Cal
 /// The call once it has come as far as `until`, or as it stands when that takes longer than it can.
 pub async fn wait_for(app: &App, call: Call, until: Until) -> Result<Call, StoreError> {
     let ring = Duration::from_secs(u64::from(call.request.ring_timeout_seconds)) + GRACE;
+    let waits = call.progress.status == CallStatus::Queued;
+    let queue = if waits { app.settings.calls.queue_patience() } else { Duration::ZERO };
     let limit = match until {
-        Until::Answer => ring,
-        Until::End => ring + TALK_MAX,
+        Until::Answer => queue + ring,
+        Until::End => queue + ring + TALK_MAX,
     };
     let (tenant, id) = (call.request.tenant.clone(), call.id());
     match timeout(limit, come_to(app, &tenant, id, until)).await {

@@ -1,20 +1,21 @@
 //! MAKE_CALL: show one of our numbers and ring the other side.
 //!
 //! The use and the call are durable before Asterisk hears of it. A crash in between costs one use
-//! and never places an uncounted call.
+//! and never places an uncounted call. A call that finds no place on its trunk waits on record.
 
 use std::fmt;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::pick_did::{Choice, PickError, pick_did, take_back};
+use super::pick_did::{Choice, Full, PickError, pick_did, take_back};
 use super::{App, Trunk, now};
 use crate::ami::action::{InvalidHeader, Originate};
 use crate::ami::{AmiError, DownReason, LineState};
-use crate::domain::call::{Call, CallId, CallRequest, Destination};
+use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::{AreaCode, E164};
+use crate::domain::pace::Answer;
 use crate::domain::rotation::{NotPickable, Pick, Reason, Want};
 use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::StoreError;
@@ -93,6 +94,9 @@ pub enum MakeCallError {
     /// The DID that was asked for cannot be shown now.
     #[error("{0}")]
     NotPickable(NotPickable),
+    /// A limit is met. No use is counted and nothing is on record.
+    #[error("{0}")]
+    Full(Full),
     /// The key was used for another request.
     #[error("this idempotency key was used for a different request")]
     KeyConflict,
@@ -113,7 +117,7 @@ pub enum MakeCallError {
     StoreTooSlow,
 }
 
-/// Places a call and returns once Asterisk has taken it.
+/// Places a call and returns once Asterisk has taken it, or once it waits for its trunk on record.
 ///
 /// When Asterisk does not answer in time the call stays `initiated` and its use counted: it may be
 /// ringing. Events or the next look at Asterisk's list settle it.
@@ -126,8 +130,9 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
     let choice = choose(app, &wanted).await?;
 
     let id = CallId(Uuid::now_v7());
-    let recorded = pick_did(app, &choice, |pick| Some(new_call(app, id, &wanted, pick))).await;
-    let call = match recorded {
+    let recorded =
+        pick_did(app, &choice, |pick| reserve(app, new_call(app, id, &wanted, pick)).map(Some));
+    let call = match recorded.await {
         Ok((_, Some(new))) => new.call,
         Ok((_, None)) => unreachable!("every pick of this operation has a call"),
         Err(PickError::KeyTaken) => return replay(app, &wanted).await,
@@ -137,7 +142,32 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
         Err(error) => return Err(error.into()),
     };
 
-    place(app, call).await.map(|call| MadeCall { call, replayed: false })
+    let waits = call.progress.status == CallStatus::Queued;
+    let call = if waits { wait_in_queue(app, call) } else { place(app, call).await? };
+    Ok(MadeCall { call, replayed: false })
+}
+
+/// Asks for the call's place; one that has to wait is recorded as such.
+fn reserve(app: &App, mut new: NewCall) -> Result<NewCall, Full> {
+    match app.pace.ask(&new.call) {
+        Answer::Now => {}
+        Answer::Queued => {
+            let request = new.call.request;
+            let since = request.created_at;
+            new.call = Call::queued(request, since);
+        }
+        Answer::Refused(refused) => {
+            return Err(Full { trunk: new.call.request.trunk, refused });
+        }
+    }
+    Ok(new)
+}
+
+/// On record as waiting; [`super::place_queued`] goes on with it.
+fn wait_in_queue(app: &App, call: Call) -> Call {
+    app.calls.follow_queued(call.clone());
+    app.pace.enqueue(call.id(), app.settings.calls.queue_patience());
+    call
 }
 
 async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
@@ -164,6 +194,7 @@ async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
 /// The call never left: it failed, and its use is given back.
 async fn undo(app: &App, mut call: Call) {
     app.calls.forget(call.id());
+    app.pace.give_back(call.id());
     call.fail(now());
     take_back(app, &call.request.tenant, call.request.did, Some(&call)).await;
 }
@@ -250,10 +281,11 @@ fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
     NewCall { call: Call::initiated(request, now), key: wanted.key.clone() }
 }
 
-fn originate(app: &App, call: &Call) -> Originate {
+/// How the call's present attempt is said to Asterisk.
+pub(super) fn originate(app: &App, call: &Call) -> Originate {
     let request = &call.request;
     Originate {
-        id: call.id().to_string(),
+        id: call.channel_id().to_string(),
         channel: dial_string(app.settings.trunks.get(&request.trunk), request),
         caller_number: request.from.to_string(),
         caller_name: request.caller_name.clone(),
@@ -277,6 +309,7 @@ impl From<PickError> for MakeCallError {
         match error {
             PickError::NoneAvailable => Self::NoneAvailable,
             PickError::NotPickable(why) => Self::NotPickable(why),
+            PickError::Full(full) => Self::Full(full),
             PickError::KeyTaken => Self::KeyConflict,
             PickError::Store(error) => Self::Store(error),
             PickError::TooSlow => Self::StoreTooSlow,

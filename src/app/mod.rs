@@ -13,7 +13,9 @@ pub mod list_dids;
 pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
+pub mod pace;
 pub mod pick_did;
+pub mod place_queued;
 pub mod replay_callbacks;
 pub mod status;
 pub mod warm_up;
@@ -32,9 +34,11 @@ use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
+use self::pace::SharedPace;
 use crate::ami::Client;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
+use crate::domain::pace::{Limits, Rules, TrunkRules};
 use crate::domain::rotation::RotationIndex;
 use crate::store::Store;
 use crate::store::ledger::Ledger;
@@ -57,6 +61,8 @@ pub struct App {
     pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
+    /// How fast calls leave, and how many at once.
+    pub pace: SharedPace,
     /// Notified when callbacks may have become due.
     pub outbox: Arc<Notify>,
     /// The imports under way.
@@ -108,15 +114,25 @@ pub struct CallDefaults {
     pub priority: u32,
     /// How long a phone may ring, in seconds.
     pub ring_timeout_seconds: u32,
+    /// How long a call may wait for its trunk, in seconds.
+    pub queue_seconds_max: u32,
+    /// How many calls a tenant may begin within a second; 0 is no limit.
+    pub tenant_calls_per_second: u32,
+    /// How many calls of a tenant may be in progress; 0 is no limit.
+    pub tenant_channels_max: u32,
+    /// How many calls may begin that show the same DID, within a second; 0 is no limit.
+    pub did_calls_per_second: u32,
+    /// How many calls that show the same DID may be in progress; 0 is no limit.
+    pub did_channels_max: u32,
 }
 
 /// `[trunks.NAME]`: how calls leave by this trunk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
-    #[serde(default = "Trunk::default_dial")]
     pub dial: String,
+    /// How fast, how many, and what then.
+    pub rules: TrunkRules,
 }
 
 impl Default for Settings {
@@ -145,11 +161,35 @@ impl Default for CallDefaults {
             exten: "s".into(),
             priority: 1,
             ring_timeout_seconds: 30,
+            queue_seconds_max: 120,
+            tenant_calls_per_second: 0,
+            tenant_channels_max: 0,
+            did_calls_per_second: 0,
+            did_channels_max: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// How fast calls may leave, and how many at once.
+    pub fn pace(&self) -> Rules {
+        let calls = &self.calls;
+        let trunks = self.trunks.iter().map(|(name, trunk)| (name.clone(), trunk.rules.clone()));
+        Rules {
+            trunks: trunks.collect(),
+            tenant: Limits::of(calls.tenant_calls_per_second, calls.tenant_channels_max),
+            did: Limits::of(calls.did_calls_per_second, calls.did_channels_max),
+            ..Rules::default()
         }
     }
 }
 
 impl CallDefaults {
+    /// How long a call may wait for its trunk.
+    pub fn queue_patience(&self) -> Duration {
+        Duration::from_secs(self.queue_seconds_max.into())
+    }
+
     /// Where an answered call goes when its request does not say.
     pub fn destination(&self) -> Destination {
         Destination::Dialplan {
@@ -174,7 +214,7 @@ impl Trunk {
 
 impl Default for Trunk {
     fn default() -> Self {
-        Self { dial: Self::default_dial() }
+        Self { dial: Self::default_dial(), rules: TrunkRules::default() }
     }
 }
 
@@ -228,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_dial_string_with_a_strange_placeholder_is_found() {
-        let trunk = |dial: &str| Trunk { dial: dial.into() };
+        let trunk = |dial: &str| Trunk { dial: dial.into(), ..Trunk::default() };
 
         assert_eq!(Trunk::default().unknown_placeholder(), None);
         assert_eq!(trunk("PJSIP/{number}@x").unknown_placeholder(), Some("number}@x"));

@@ -8,7 +8,8 @@ use tracing::warn;
 
 use super::{App, now};
 use crate::domain::call::Call;
-use crate::domain::did::{DidId, DidState};
+use crate::domain::did::{DidId, DidState, TrunkName};
+use crate::domain::pace::Refused;
 use crate::domain::rotation::{NotPickable, Pick, Want};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -36,6 +37,9 @@ pub enum PickError {
     /// The DID that was asked for cannot be shown.
     #[error("{0}")]
     NotPickable(#[from] NotPickable),
+    /// A limit is met.
+    #[error("{0}")]
+    Full(Full),
     /// A call with the same idempotency key is already on record.
     #[error("the idempotency key is taken")]
     KeyTaken,
@@ -47,19 +51,37 @@ pub enum PickError {
     TooSlow,
 }
 
+/// The limit that a call met on its way to this trunk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", refused.limit.says(trunk, refused.max))]
+pub struct Full {
+    /// The trunk of the DID that was picked.
+    pub trunk: TrunkName,
+    /// The limit.
+    pub refused: Refused,
+}
+
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
-/// When this returns a pick, its use is committed and the index knows it.
+/// When this returns a pick, its use is committed and the index knows it. The place that `call` may
+/// have taken is given back otherwise.
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
-    call: impl Fn(&Pick) -> Option<NewCall>,
+    call: impl Fn(&Pick) -> Result<Option<NewCall>, Full>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
     let deadline = Instant::now() + app.settings.patience;
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
-        let call = call(&pick);
-        match record(app, &pick, call.as_ref(), deadline).await? {
+        let call = call(&pick).map_err(|full| {
+            app.index.lock().give_back(&pick);
+            PickError::Full(full)
+        })?;
+        let recorded = record(app, &pick, call.as_ref(), deadline).await;
+        if let (Some(new), false) = (&call, matches!(recorded, Ok(Recorded::Counted { .. }))) {
+            app.pace.give_back(new.call.id());
+        }
+        match recorded? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);
                 return Ok((pick, call));

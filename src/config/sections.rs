@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::app::{CallDefaults, ImportLimits, Trunk};
+use super::trunks::TrunkSection;
+use crate::app::{CallDefaults, ImportLimits};
 use crate::domain::did::TrunkName;
 use crate::http::limits;
 use crate::telemetry;
@@ -83,19 +84,6 @@ pub(super) struct Imports {
     pub(super) at_once: usize,
 }
 
-/// `[trunks.NAME]`: what [`Trunk`] knows, and what paces a trunk in a later version.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct TrunkSection {
-    dial: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calls_per_second: Option<toml::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channels_max: Option<toml::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    when_full: Option<toml::Value>,
-}
-
 impl Default for Asterisk {
     fn default() -> Self {
         Self {
@@ -123,21 +111,6 @@ impl Default for Webhooks {
 impl Default for Imports {
     fn default() -> Self {
         Self { at_once: ImportLimits::default().at_once }
-    }
-}
-
-impl TrunkSection {
-    pub(super) fn trunk(&self) -> Trunk {
-        self.dial.clone().map_or_else(Trunk::default, |dial| Trunk { dial })
-    }
-
-    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
-        let paced = [
-            ("calls_per_second", &self.calls_per_second),
-            ("channels_max", &self.channels_max),
-            ("when_full", &self.when_full),
-        ];
-        paced.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key)
     }
 }
 
@@ -169,10 +142,7 @@ impl Sections {
     pub(super) fn without_effect(&self) -> Vec<String> {
         let sections = [("agi", &self.agi)];
         let whole = sections.into_iter().filter(|(_, table)| table.is_some());
-        let trunks = self.trunks.iter().flat_map(|(name, trunk)| {
-            trunk.without_effect().map(move |key| format!("trunks.{name}.{key}"))
-        });
-        whole.map(|(name, _)| name.to_owned()).chain(trunks).collect()
+        whole.map(|(name, _)| name.to_owned()).collect()
     }
 }
 

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 pub(crate) struct House {
     pub(crate) running: Running,
     folder: TempDir,
+    asterisk: String,
 }
 
 /// What a request was answered.
@@ -96,7 +97,19 @@ impl House {
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut config = config::read(None, &environment.into_iter().collect()).unwrap();
         change(&mut config);
-        Self { running: daemon::start(config).await.unwrap(), folder }
+        Self {
+            running: daemon::start(config).await.unwrap(),
+            folder,
+            asterisk: asterisk.to_owned(),
+        }
+    }
+
+    /// Stops it as SIGTERM does and starts it again with what it left, its configuration changed so.
+    pub(crate) async fn restart(self, change: impl FnOnce(&mut Config)) -> Self {
+        let Self { running, folder, asterisk } = self;
+        running.lifecycle.stop(Duration::from_secs(60)).await;
+        running.app.store.close().await;
+        Self::open_beside(folder, &asterisk, change).await
     }
 
     /// Stops it as SIGTERM does.

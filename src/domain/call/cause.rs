@@ -20,6 +20,9 @@ impl Cause {
     /// No circuit or channel available: congestion.
     pub const CONGESTION: Self = Self(34);
 
+    /// Requested circuit or channel not available: none was free for as long as the call could wait.
+    pub const NO_CHANNEL: Self = Self(44);
+
     /// The cause behind `OriginateResponse`'s `Reason`, for the calls whose `Hangup` says nothing:
     /// Asterisk 16 hangs an unanswered call up with cause 0.
     pub fn of_originate_reason(reason: u8) -> Self {

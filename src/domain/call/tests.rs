@@ -183,7 +183,7 @@ fn what_was_told_and_what_never_happened_is_not_announced() {
 }
 
 /// A call placed at second zero with a ring time-out of 30 s, and a clock to speak of later seconds.
-fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
+pub(super) fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
     let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
     let request = CallRequest {
         id: CallId(Uuid::nil()),

@@ -2,6 +2,7 @@
 //!
 //! Rows are inserted by the ledger, in the transaction that counts their use.
 
+mod queued;
 mod row;
 mod save;
 

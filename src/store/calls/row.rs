@@ -33,6 +33,8 @@ pub(super) struct CallRow {
     answered_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
     pub(super) announced: i64,
+    queued_at: Option<DateTime<Utc>>,
+    attempt: i64,
 }
 
 impl TryFrom<CallRow> for Call {
@@ -65,10 +67,12 @@ impl TryFrom<CallRow> for Call {
             status: row.status.parse().map_err(|error| Unreadable::new(id, error))?,
             cause: row.cause.map(small).map(Cause),
             sip_code: row.sip_code.map(small),
+            queued_at: row.queued_at,
             initiated_at: row.initiated_at,
             ringing_at: row.ringing_at,
             answered_at: row.answered_at,
             ended_at: row.ended_at,
+            attempt: u32::try_from(row.attempt).unwrap_or(1),
         };
         Ok(Self::restored(request, progress))
     }

@@ -7,6 +7,7 @@ use futures_util::stream;
 use rotary::ami;
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
+use rotary::app::pace::SharedPace;
 use rotary::app::{App, SharedIndex};
 use rotary::domain::audit::Origin;
 use rotary::domain::did::{Did, DidStatus};
@@ -77,6 +78,7 @@ pub(super) fn app(store: &Store) -> App {
         campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        pace: SharedPace::new(Default::default()),
         outbox: Arc::default(),
         imports: Default::default(),
         settings: Arc::default(),
