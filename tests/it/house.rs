@@ -107,8 +107,12 @@ impl House {
     /// Stops it as SIGTERM does and starts it again with what it left, its configuration changed so.
     pub(crate) async fn restart(self, change: impl FnOnce(&mut Config)) -> Self {
         let Self { running, folder, asterisk } = self;
-        running.lifecycle.stop(Duration::from_secs(60)).await;
-        running.app.store.close().await;
+        {
+            // The lock of the state directory goes with what is left of it.
+            let running = running;
+            running.lifecycle.stop(Duration::from_secs(60)).await;
+            running.app.store.close().await;
+        }
         Self::open_beside(folder, &asterisk, change).await
     }
 

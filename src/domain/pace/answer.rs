@@ -41,8 +41,8 @@ pub struct Refused {
     pub current: u32,
     /// How much there may be.
     pub max: u32,
-    /// When to ask again. Exact for a rate: whoever asks then finds a place unless somebody else
-    /// took it. For channels an estimate: how long calls last there, shared among those in progress.
+    /// When to ask again. Exact for a rate, and enough where that is rising: whoever asks then
+    /// finds a place unless somebody else took it. For channels an estimate: how long calls last there, shared among those in progress.
     pub retry_after: Duration,
 }
 

@@ -38,6 +38,10 @@ use super::tenant::TenantId;
 /// How many trunks nobody speaks of are kept before those without a call are forgotten.
 const IDLE_TRUNKS: usize = 256;
 
+/// What a trunk without a limit is taken to carry in a second at least: one that has hardly a call
+/// is not held back for the sake of one complaint.
+const UNBOUNDED_LEAST: usize = 8;
+
 /// All that is counted.
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -328,7 +332,7 @@ impl Pace {
         let full = self.rules.trunk(name).limits.calls_per_second;
         let trunk = self.trunks.get_mut(name)?;
         // A trunk without a limit is slowed down from what it carries just now.
-        let carries = || trunk.meter.within_a_second(now).max(1) as f64;
+        let carries = || trunk.meter.within_a_second(now).max(UNBOUNDED_LEAST) as f64;
         let ceiling = full.map_or_else(carries, |rate| f64::from(rate.get()));
         match trunk.slow.hear(verdict, begun, ceiling, now) {
             Some(Turned::Slower(rate)) => Some((name.clone(), rate)),

@@ -3,7 +3,7 @@
 //!
 //! A complaint about a call that began before the last step down says nothing new, so a burst of
 //! them halves the rate once. A carrier that says 503 now and then is not slowed down: only when
-//! they are a tenth of the last sixteen ends. One that says 429 is, at once.
+//! they are two and a tenth of the last sixteen ends. One that says 429 is, at once.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,8 @@ impl Slow {
     ) -> Option<Turned> {
         self.full = self.full << 1 | u16::from(verdict == Verdict::Full);
         self.ends = (self.ends + 1).min(ENDS);
-        let often = self.full.count_ones() * 10 >= self.ends;
+        let full = self.full.count_ones();
+        let often = full >= 2 && full * 10 >= self.ends;
         let complains = match verdict {
             Verdict::Throttled => true,
             Verdict::Full => often,

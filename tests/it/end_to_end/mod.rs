@@ -1,6 +1,7 @@
 //! The whole path: from a CSV and a request to the INVITE that a carrier receives, and back.
 
 mod crashes;
+mod next_trunk;
 mod scene;
 
 use serde_json::json;

@@ -19,7 +19,7 @@ async fn a_call_that_its_trunk_cannot_carry_goes_out_by_the_next() {
     let channels: Vec<_> = seen.iter().map(|seen| seen.channel_id.as_str()).collect();
     assert_eq!(channels, [id, &format!("{id}-2")]);
     let dialled: Vec<_> = seen.iter().map(|seen| seen.dial_string.as_str()).collect();
-    assert_eq!(dialled, [format!("{ANSWERS}@carrier-503"), format!("{ANSWERS}@B")]);
+    assert_eq!(dialled, [format!("PJSIP/{ANSWERS}@carrier-503"), format!("PJSIP/{ANSWERS}@B")]);
     let kept = look(&house, id).await;
     assert_eq!(steps(&kept), ["initiated", "ringing", "in-progress", "completed"]);
     assert_eq!((&kept["trunk"], &kept["attempts"]), (&json!("B"), &json!(2)), "so it is on record");

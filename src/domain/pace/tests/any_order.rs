@@ -182,7 +182,9 @@ proptest! {
                 if is_rate(limit) {
                     let rules = pace.rules.trunk(&ask.trunk).clone();
                     let early = at.checked_sub(Duration::from_nanos(1)).unwrap();
-                    prop_assert!(pace.met(&ask, &rules, early).is_some());
+                    // A trunk that is slowed down may be faster by then than it was when it said so.
+                    let slow = pace.trunks(now).iter().any(|state| state.slowed_down);
+                    prop_assert!(slow || pace.met(&ask, &rules, early).is_some());
                     // What is left can only be a channel that nobody has left meanwhile.
                     let met = pace.met(&ask, &rules, at);
                     prop_assert!(met.is_none_or(|met| !is_rate(met.limit)));
