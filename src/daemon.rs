@@ -13,14 +13,15 @@ use anyhow::{Context, bail};
 use axum::Router;
 use chrono::Utc;
 use tokio::net::TcpListener;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 use uuid::Uuid;
 
-use crate::ami::line;
+use crate::app::asterisks::lines;
 use crate::app::call_book::CallBook;
 use crate::app::campaigns::SharedCampaigns;
 use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
+use crate::app::hear_asterisk::hear_asterisk;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
 use crate::app::pace::SharedPace;
@@ -72,11 +73,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let lifecycle = Lifecycle::default();
 
     let (ledger, ledger_writer) = ledger(store.clone(), state.writer, LedgerSettings::default());
-    let (ami, ami_line, reports) = line(config.ami);
+    let (asterisks, asterisk_lines) = lines(config.asterisks);
     let app = App {
         store,
         ledger,
-        ami,
+        asterisks,
         index: SharedIndex::default(),
         campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
@@ -99,8 +100,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let unix = http::listen::bind_unix(&socket).await?;
 
     lifecycle.wires.spawn("ledger", |stop| ledger_writer.run(stop));
-    lifecycle.wires.spawn("line to Asterisk", |stop| ami_line.run(stop));
-    lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), reports, stop));
+    for line in asterisk_lines {
+        let span = info_span!("asterisk", name = %line.asterisk.name);
+        lifecycle.wires.spawn("line to Asterisk", |stop| line.wire.run(stop).instrument(span));
+        lifecycle.wires.spawn("hear Asterisk", |stop| {
+            hear_asterisk(app.clone(), line.asterisk, line.reports, stop)
+        });
+    }
+    lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), stop));
     let placing = lifecycle.wires.tasks();
     lifecycle.wires.spawn("place queued", |stop| place_queued(app.clone(), placing, stop));
     let sending = lifecycle.wires.tasks();

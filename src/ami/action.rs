@@ -5,11 +5,11 @@
 //! of which the rest may run as an action of its own, and refuses more than 128 headers.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
 use crate::domain::call::Destination;
+use crate::domain::call::originate::Originate;
 
 /// The longest line sent, in bytes, without its end.
 pub const MAX_LINE: usize = 1000;
@@ -97,79 +97,58 @@ impl fmt::Debug for Message {
     }
 }
 
-/// Rings somebody, and sends the call to the dialplan or an application once it is answered.
+/// The action that rings somebody.
 ///
 /// Always asynchronous: a synchronous one would block the session until the phone is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Originate {
-    /// The channel's unique id, and the action's: what its events are recognised by.
-    pub id: String,
-    /// Technology and destination, such as `PJSIP/+14155550123@carrier`.
-    pub channel: String,
-    /// The number shown.
-    pub caller_number: String,
-    /// The name shown.
-    pub caller_name: Option<String>,
-    /// Where the answered call goes.
-    pub destination: Destination,
-    /// How long it may ring; sent in milliseconds.
-    pub ring_timeout: Duration,
-    /// Channel variables, in order; Asterisk takes the first of two with the same name.
-    pub variables: Vec<(String, String)>,
+///
+/// # Errors
+/// Names the field that cannot be sent; a variable as `variables.NAME`.
+pub fn message_of(asked: &Originate) -> Result<Message, InvalidHeader> {
+    let caller = caller_id(asked);
+    at_most("id", &asked.id, MAX_CHANNEL_ID)?;
+    at_most("channel", &asked.channel, MAX_NAME)?;
+    at_most("callerName", &caller, MAX_NAME)?;
+    let message = Message::new("Action", "Originate")
+        .header("ActionID", &asked.id)?
+        .header("ChannelId", &asked.id)?
+        .header("Channel", &asked.channel)?
+        .header("CallerID", caller)?
+        .header("Async", "true")?
+        .header("Timeout", asked.ring_timeout.as_millis().to_string())?;
+    let message = match &asked.destination {
+        Destination::Dialplan { context, exten, priority } => message
+            .header("Context", context)?
+            .header("Exten", exten)?
+            .header("Priority", priority.to_string())?,
+        Destination::Application { application, data } => {
+            message.header("Application", application)?.header("Data", data)?
+        }
+    };
+    asked.variables.iter().try_fold(message, |message, (name, value)| {
+        let field = |why| InvalidHeader { field: format!("variables.{name}"), why };
+        // A name like FILE(/etc/passwd) would be a dialplan function, run by Asterisk.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            return Err(field("may have letters, digits and _ in its name"));
+        }
+        let text = format!("{name}={}", escaped(value));
+        message.header("Variable", text).map_err(|invalid| field(invalid.why))
+    })
 }
 
-impl Originate {
-    /// The action as a message.
-    ///
-    /// # Errors
-    /// Names the field that cannot be sent; a variable as `variables.NAME`.
-    pub fn message(&self) -> Result<Message, InvalidHeader> {
-        let caller = self.caller_id();
-        at_most("id", &self.id, MAX_CHANNEL_ID)?;
-        at_most("channel", &self.channel, MAX_NAME)?;
-        at_most("callerName", &caller, MAX_NAME)?;
-        let message = Message::new("Action", "Originate")
-            .header("ActionID", &self.id)?
-            .header("ChannelId", &self.id)?
-            .header("Channel", &self.channel)?
-            .header("CallerID", caller)?
-            .header("Async", "true")?
-            .header("Timeout", self.ring_timeout.as_millis().to_string())?;
-        let message = match &self.destination {
-            Destination::Dialplan { context, exten, priority } => message
-                .header("Context", context)?
-                .header("Exten", exten)?
-                .header("Priority", priority.to_string())?,
-            Destination::Application { application, data } => {
-                message.header("Application", application)?.header("Data", data)?
-            }
-        };
-        self.variables.iter().try_fold(message, |message, (name, value)| {
-            let field = |why| InvalidHeader { field: format!("variables.{name}"), why };
-            // A name like FILE(/etc/passwd) would be a dialplan function, run by Asterisk.
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            if name.is_empty() || !name.bytes().all(is_plain) {
-                return Err(field("may have letters, digits and _ in its name"));
-            }
-            let text = format!("{name}={}", escaped(value));
-            message.header("Variable", text).map_err(|invalid| field(invalid.why))
-        })
-    }
-
-    /// `"Name" <number>`. Asterisk's parsers differ in how they read a quote, a backslash or an
-    /// angle bracket inside the name, so those are replaced by what looks alike.
-    fn caller_id(&self) -> String {
-        let Some(name) = &self.caller_name else { return format!("<{}>", self.caller_number) };
-        let alike = |letter| match letter {
-            '"' => '\'',
-            '\\' => '/',
-            '<' => '(',
-            '>' => ')',
-            other => other,
-        };
-        let name: String = name.chars().map(alike).collect();
-        format!("\"{name}\" <{}>", self.caller_number)
-    }
+/// `"Name" <number>`. Asterisk's parsers differ in how they read a quote, a backslash or an
+/// angle bracket inside the name, so those are replaced by what looks alike.
+fn caller_id(asked: &Originate) -> String {
+    let Some(name) = &asked.caller_name else { return format!("<{}>", asked.caller_number) };
+    let alike = |letter| match letter {
+        '"' => '\'',
+        '\\' => '/',
+        '<' => '(',
+        '>' => ')',
+        other => other,
+    };
+    let name: String = name.chars().map(alike).collect();
+    format!("\"{name}\" <{}>", asked.caller_number)
 }
 
 /// A variable's value such that it arrives as it is: Asterisk splits at commas, takes quotes away

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::action::{Message, Originate};
+use super::action::{Message, message_of};
 use super::frame::Frame;
 use super::reconnect::Line;
 use super::report::{self, Reports};
 use super::{AmiError, DownReason, LineState, Settings};
+use crate::domain::call::originate::Originate;
 
 /// How many actions may wait for the line to take them; further callers wait in turn.
 const QUEUE: usize = 1024;
@@ -82,7 +83,7 @@ pub fn line(settings: Settings) -> (Client, Line, Reports) {
 impl Client {
     /// Rings somebody. `Ok` only means that Asterisk has queued it; the [`Reports`] tell the rest.
     pub async fn originate(&self, originate: &Originate) -> Result<(), AmiError> {
-        self.ask(originate.message()?).await.map(drop)
+        self.ask(message_of(originate)?).await.map(drop)
     }
 
     /// Hangs up the channel with this unique id. If there is none, Asterisk refuses.

@@ -11,9 +11,10 @@ use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::domain::call::originate::Originate;
 use crate::domain::call::{CallId, ChannelId, Destination, Report};
 
-use super::action::{Message, Originate};
+use super::action::Message;
 use super::codec::{Codec, Incoming};
 use super::frame::Frame;
 use super::*;

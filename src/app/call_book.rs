@@ -1,7 +1,7 @@
 //! The calls being followed: those that have not ended, and those whose end is not stored yet.
 //!
-//! Reports change a call here first. [`super::follow_calls`] takes what changed to the store and
-//! announces it once it is committed.
+//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes
+//! what changed to the store and announces it once it is committed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
-use crate::domain::call::{Call, CallId, CallStatus, ChannelId, Report};
+use super::asterisks::Place;
+use crate::domain::asterisk::AsteriskName;
+use crate::domain::call::{Call, CallId, CallStatus, ChannelId, Report, SETTLE};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -40,6 +42,8 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
     /// How many of its changes have callbacks.
     told: u32,
+    /// Its place at the Asterisk it was sent to; none before it is.
+    place: Option<Place>,
 }
 
 /// A call that changed and is not stored yet.
@@ -70,7 +74,8 @@ impl Default for CallBook {
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        self.lock().calls.insert(call.id(), Followed { call, placed_at: None, told: 0 });
+        let followed = Followed { call, placed_at: None, told: 0, place: None };
+        self.lock().calls.insert(followed.call.id(), followed);
     }
 
     /// Follows a call that waits for its trunk and is on record, and tells of it.
@@ -84,9 +89,28 @@ impl CallBook {
         let placed_at = (!waits).then_some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
-        book.calls.insert(id, Followed { call, placed_at, told });
+        book.calls.insert(id, Followed { call, placed_at, told, place: None });
         book.tell(id);
         drop(book);
+        self.changed.notify_one();
+    }
+
+    /// The call is sent to this Asterisk, or was: from there its reports come, and with the channels
+    /// there it is compared. To be durable first.
+    pub fn send_to(&self, id: CallId, place: Place) {
+        if let Some(followed) = self.lock().calls.get_mut(&id) {
+            followed.call.sent_to(place.asterisk().clone());
+            followed.place = Some(place);
+        }
+    }
+
+    /// Nobody can be asked about this call any more: it ends as missing, and at once, for a report that
+    /// showed it alive would keep it from ending and nobody would look for it again.
+    pub fn lose(&self, id: CallId, now: DateTime<Utc>) {
+        self.lock().change(id, |call| {
+            call.handle_missing(now - SETTLE);
+            call.handle_timeout(now)
+        });
         self.changed.notify_one();
     }
 
@@ -126,7 +150,7 @@ impl CallBook {
         });
         let followed = book.calls.get_mut(&id)?;
         if !followed.call.progress.status.is_end() {
-            followed.placed_at = None;
+            (followed.placed_at, followed.place) = (None, None);
         }
         Some(followed.call.clone())
     }
@@ -176,6 +200,8 @@ impl CallBook {
                 call.channel_id() == channel && call.handle_report(report, now)
             });
         }
+        drop(book);
+        self.changed.notify_one();
     }
 
     /// Ends the calls whose time has come.
@@ -187,14 +213,21 @@ impl CallBook {
         }
     }
 
-    /// Compares the book with what Asterisk has: `listed` as it was asked for at `asked_at`.
-    /// The calls it should have and has not will end as missing.
-    pub fn handle_list(&self, listed: &HashSet<ChannelId>, asked_at: DateTime<Utc>) -> Compared {
+    /// Compares the calls that were sent to this Asterisk with what it has: `listed` as it was asked
+    /// for at `asked_at`. The calls it should have and has not will end as missing.
+    pub fn handle_list(
+        &self,
+        asterisk: &AsteriskName,
+        listed: &HashSet<ChannelId>,
+        asked_at: DateTime<Utc>,
+    ) -> Compared {
         let mut book = self.lock();
         let unlisted = book.calls.values().filter(|followed| {
             let status = followed.call.progress.status;
             let asterisk_has_it = !status.is_end() && status != CallStatus::Queued;
-            asterisk_has_it && !listed.contains(&followed.call.channel_id())
+            followed.is_at(asterisk)
+                && asterisk_has_it
+                && !listed.contains(&followed.call.channel_id())
         });
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
@@ -205,12 +238,17 @@ impl CallBook {
                 false
             });
         }
+        drop(book);
+        self.changed.notify_one();
         Compared { missing: missing.len(), too_young: too_young.len() }
     }
 
-    /// Whether some call has been silent for so long that Asterisk must be asked about it.
-    pub fn has_overdue(&self, now: DateTime<Utc>) -> bool {
-        self.lock().calls.values().any(|followed| followed.call.is_overdue(now))
+    /// Whether some call has been silent for so long that this Asterisk must be asked about it.
+    pub fn has_overdue(&self, asterisk: &AsteriskName, now: DateTime<Utc>) -> bool {
+        let book = self.lock();
+        book.calls
+            .values()
+            .any(|followed| followed.is_at(asterisk) && followed.call.is_overdue(now))
     }
 
     /// When [`CallBook::handle_timeouts`] has something to do, if ever.
@@ -218,7 +256,7 @@ impl CallBook {
         self.lock().timeouts.first().map(|(due, _)| *due)
     }
 
-    /// Waits until some call is to be stored that no report changed.
+    /// Waits until some call changed, or when one times out.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -266,6 +304,12 @@ impl CallBook {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().expect("no operation panics while it holds the book")
+    }
+}
+
+impl Followed {
+    fn is_at(&self, asterisk: &AsteriskName) -> bool {
+        self.place.as_ref().is_some_and(|place| place.asterisk() == asterisk)
     }
 }
 

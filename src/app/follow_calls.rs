@@ -1,19 +1,18 @@
-//! Follows every call to its end: Asterisk's reports and the clock move it, the store remembers it,
-//! and whoever listens is told once it is committed. Callbacks are stored with what they tell.
+//! Follows every call to its end: what [`super::hear_asterisk`] and the clock moved goes to the
+//! store, and whoever listens is told once it is committed. Callbacks are stored with what they tell.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::call_book::{Changed, Compared};
+use super::call_book::Changed;
 use super::{App, now};
-use crate::ami::{AmiError, Channel, LineState, Reports};
-use crate::domain::call::{Call, CallId, ChannelId, Report};
+use crate::domain::call::{Call, CallId};
 use crate::domain::callback::{CallbackId, NewCallback};
 use crate::domain::pace::Ended;
 use crate::webhooks::{Target, Targets};
@@ -24,84 +23,19 @@ const GROUP: usize = 2_000;
 /// How long to wait before a group that could not be stored is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How often silent calls are looked for.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// Runs until told to stop, then stores what it still can.
-pub async fn follow_calls(
-    app: App,
-    mut reports: Reports,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let mut line = app.ami.states();
-    let mut look = interval(LOOK);
-    let mut again = interval(app.settings.compare_every);
-    for timer in [&mut look, &mut again] {
-        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    }
-    // Whether a call may have ended unheard: so it is from a lost line until a look has told all.
-    let mut in_doubt = false;
-
+/// Runs until told to stop. What is not stored then is found by the next run.
+///
+/// # Errors
+/// None at present.
+pub async fn follow_calls(app: App, stop: CancellationToken) -> anyhow::Result<()> {
     loop {
         tokio::select! {
-            () = stop.cancelled() => break,
-            Some(batch) = reports.next() => app.calls.handle_reports(batch, now()),
+            () = stop.cancelled() => return Ok(()),
             () = app.calls.changed() => {}
             () = until(app.calls.next_timeout()) => app.calls.handle_timeouts(now()),
-            Ok(()) = line.changed() => if is_up(&line.borrow_and_update()) {
-                in_doubt = compare(&app).await;
-            },
-            _ = look.tick() => if in_doubt || app.calls.has_overdue(Utc::now()) {
-                in_doubt = compare(&app).await;
-            },
-            _ = again.tick() => if app.calls.in_progress() > 0 {
-                in_doubt = compare(&app).await;
-            },
         }
         store_changes(&app, &stop).await;
     }
-    Ok(())
-}
-
-/// Compares the calls we follow with the channels Asterisk has. Those it no longer has will end.
-/// Says whether another look is needed.
-async fn compare(app: &App) -> bool {
-    let asked_at = now();
-    match app.ami.channels().await {
-        Ok(channels) => {
-            let listed: HashSet<ChannelId> = channels.iter().filter_map(ours).collect();
-            app.calls.handle_reports(channels.iter().filter_map(seen).collect(), asked_at);
-            let Compared { missing, too_young } = app.calls.handle_list(&listed, asked_at);
-            if missing > 0 {
-                info!(missing, "calls that Asterisk no longer has");
-            }
-            too_young > 0
-        }
-        Err(AmiError::Refused(why)) => {
-            warn!("calls that ended unheard cannot be found: Asterisk refused the list: {why}");
-            false
-        }
-        Err(error @ (AmiError::NotSent(_) | AmiError::Invalid(_) | AmiError::Unknown)) => {
-            debug!("list channels: {error}");
-            true
-        }
-    }
-}
-
-/// What a channel's state says of our call. An answer given while the line was down is reported by
-/// nothing else, and a call that ends unanswered has failed.
-fn seen(channel: &Channel) -> Option<(ChannelId, Report)> {
-    let report = match channel.state {
-        5 => Report::Ringing,
-        6 => Report::Answered,
-        _ => return None,
-    };
-    Some((ours(channel)?, report))
-}
-
-/// Ours are the channels whose unique id is one that we chose.
-fn ours(channel: &Channel) -> Option<ChannelId> {
-    channel.unique_id.parse().ok()
 }
 
 /// Stores all that changed, however long that takes: reports wait in their own place meanwhile.
@@ -206,10 +140,6 @@ fn log(call: &Call) {
     let (progress, id) = (&call.progress, call.id());
     let cause = progress.cause.map(|cause| cause.0);
     info!(call.id = %id, trunk = %call.request.trunk, cause, "call {}", progress.status);
-}
-
-fn is_up(state: &LineState) -> bool {
-    matches!(state, LineState::Up { .. })
 }
 
 async fn until(deadline: Option<chrono::DateTime<Utc>>) {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::asterisks::{LineError, Unsayable, Way};
 use super::pick_did::{Choice, Full, PickError, pick_did, take_back};
 use super::{App, Trunk, now};
-use crate::ami::action::{InvalidHeader, Originate};
-use crate::ami::{AmiError, DownReason, LineState};
+use crate::domain::asterisk::AsteriskName;
+use crate::domain::call::originate::Originate;
 use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::{AreaCode, E164};
@@ -102,8 +103,8 @@ pub enum MakeCallError {
     KeyConflict,
     /// Something in the request cannot be said to Asterisk. No use is counted.
     #[error("{0}")]
-    Invalid(#[from] InvalidHeader),
-    /// No line to Asterisk. No use is counted.
+    Invalid(#[from] Unsayable),
+    /// No line to an Asterisk that the call may leave by. No use is counted.
     #[error("Asterisk cannot be reached: {0}")]
     AsteriskUnavailable(String),
     /// Asterisk said no. The use was given back.
@@ -125,14 +126,26 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
     if let Some(earlier) = earlier_call(app, &wanted).await? {
         return Ok(MadeCall { call: earlier, replayed: true });
     }
-    line_is_up(app)?;
+    line_is_up(app, wanted.trunk.as_ref())?;
     can_be_said(app, &wanted)?;
     let choice = choose(app, &wanted).await?;
 
     let id = CallId(Uuid::now_v7());
-    let recorded =
-        pick_did(app, &choice, |pick| reserve(app, new_call(app, id, &wanted, pick)).map(Some));
-    let call = match recorded.await {
+    let mut way = None;
+    let recorded = pick_did(app, &choice, |pick| {
+        let new = new_call(app, id, &wanted, pick);
+        let chosen = choose_way(app, &new.call.request.trunk).map_err(PickError::NoWay)?;
+        let mut new = reserve(app, new).map_err(PickError::Full)?;
+        if new.call.progress.status == CallStatus::Initiated {
+            new.call.sent_to(chosen.asterisk.name.clone());
+            way = Some(chosen);
+        } else {
+            way = None;
+        }
+        Ok(Some(new))
+    });
+    let recorded = recorded.await;
+    let call = match recorded {
         Ok((_, Some(new))) => new.call,
         Ok((_, None)) => unreachable!("every pick of this operation has a call"),
         Err(PickError::KeyTaken) => return replay(app, &wanted).await,
@@ -142,8 +155,10 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
         Err(error) => return Err(error.into()),
     };
 
-    let waits = call.progress.status == CallStatus::Queued;
-    let call = if waits { wait_in_queue(app, call) } else { place(app, call).await? };
+    let call = match way {
+        Some(way) => place(app, call, way).await?,
+        None => wait_in_queue(app, call),
+    };
     Ok(MadeCall { call, replayed: false })
 }
 
@@ -170,25 +185,56 @@ fn wait_in_queue(app: &App, call: Call) -> Call {
     call
 }
 
-async fn place(app: &App, call: Call) -> Result<Call, MakeCallError> {
-    let originate = originate(app, &call);
+async fn place(app: &App, mut call: Call, way: Way) -> Result<Call, MakeCallError> {
     app.calls.follow(call.clone());
-
-    match app.ami.originate(&originate).await {
-        Ok(()) | Err(AmiError::Unknown) => Ok(app.calls.placed(call.id(), now()).unwrap_or(call)),
-        Err(AmiError::Refused(message)) => {
+    match send(app, &mut call, way).await {
+        Ok(()) => Ok(app.calls.placed(call.id(), now()).unwrap_or(call)),
+        Err(failed) => {
             undo(app, call).await;
-            Err(MakeCallError::Refused(message))
-        }
-        Err(AmiError::NotSent(why)) => {
-            undo(app, call).await;
-            Err(MakeCallError::AsteriskUnavailable(why))
-        }
-        Err(AmiError::Invalid(what)) => {
-            undo(app, call).await;
-            Err(what.into())
+            Err(failed)
         }
     }
+}
+
+/// Hands the call to the Asterisk chosen for it. One that was certainly not told of it is passed
+/// over for the next; one that may have been is not.
+///
+/// # Errors
+/// No Asterisk has it, for certain.
+pub(super) async fn send(app: &App, call: &mut Call, mut way: Way) -> Result<(), MakeCallError> {
+    let originate = originate(app, call);
+    let mut tried = Vec::new();
+    loop {
+        let Way { asterisk, place } = way;
+        app.calls.send_to(call.id(), place);
+        match asterisk.originate(&originate).await {
+            Ok(()) | Err(LineError::Unknown) => return Ok(()),
+            Err(LineError::NotSent(why)) => {
+                tried.push(asterisk.name);
+                match another_way(app, call, &tried).await {
+                    Ok(Some(another)) => way = another,
+                    Ok(None) => return Err(MakeCallError::AsteriskUnavailable(why)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(LineError::Refused(message)) => return Err(MakeCallError::Refused(message)),
+            Err(LineError::Invalid(what)) => return Err(what.into()),
+        }
+    }
+}
+
+/// The next Asterisk for a call that those tried certainly did not take, once the store knows it.
+pub(super) async fn another_way(
+    app: &App,
+    call: &mut Call,
+    tried: &[AsteriskName],
+) -> Result<Option<Way>, StoreError> {
+    let may = app.settings.asterisks_of(&call.request.trunk);
+    let Some(way) = app.asterisks.choose(may, tried) else { return Ok(None) };
+    let name = &way.asterisk.name;
+    let still_open = app.store.send_call_to(&call.request.tenant, call.id(), name).await?;
+    call.sent_to(name.clone());
+    Ok(still_open.then_some(way))
 }
 
 /// The call never left: it failed, and its use is given back.
@@ -220,7 +266,7 @@ async fn replay(app: &App, wanted: &MakeCall) -> Result<MadeCall, MakeCallError>
 
 /// Refuses what could not be written to Asterisk before a use is counted for it. Which DID is shown
 /// makes no difference to that.
-fn can_be_said(app: &App, wanted: &MakeCall) -> Result<(), InvalidHeader> {
+fn can_be_said(app: &App, wanted: &MakeCall) -> Result<(), Unsayable> {
     let any = Pick {
         tenant: wanted.tenant.clone(),
         did: DidId(Uuid::nil()),
@@ -229,18 +275,20 @@ fn can_be_said(app: &App, wanted: &MakeCall) -> Result<(), InvalidHeader> {
         reason: Reason::LeastUsed,
     };
     let call = new_call(app, CallId(Uuid::nil()), wanted, &any).call;
-    originate(app, &call).message().map(|_| ())
+    app.asterisks.check(&originate(app, &call))
 }
 
-fn line_is_up(app: &App) -> Result<(), MakeCallError> {
-    match app.ami.state() {
-        LineState::Up { .. } => Ok(()),
-        LineState::Down { why } => Err(unavailable(&why)),
-    }
+/// Refuses before a use is counted what cannot leave: by the trunk asked for, or by any.
+fn line_is_up(app: &App, trunk: Option<&TrunkName>) -> Result<(), MakeCallError> {
+    let may = trunk.map_or(&[][..], |trunk| app.settings.asterisks_of(trunk));
+    app.asterisks.can_leave(may).map_err(MakeCallError::AsteriskUnavailable)
 }
 
-fn unavailable(why: &DownReason) -> MakeCallError {
-    MakeCallError::AsteriskUnavailable(why.to_string())
+fn choose_way(app: &App, trunk: &TrunkName) -> Result<Way, String> {
+    let may = app.settings.asterisks_of(trunk);
+    let none =
+        || app.asterisks.can_leave(may).err().unwrap_or_else(|| "it was a moment ago".into());
+    app.asterisks.choose(may, &[]).ok_or_else(none)
 }
 
 async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
@@ -282,7 +330,7 @@ fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
 }
 
 /// How the call's present attempt is said to Asterisk.
-pub(super) fn originate(app: &App, call: &Call) -> Originate {
+fn originate(app: &App, call: &Call) -> Originate {
     let request = &call.request;
     Originate {
         id: call.channel_id().to_string(),
@@ -307,6 +355,7 @@ fn dial_string(trunk: Option<&Trunk>, request: &CallRequest) -> String {
 impl From<PickError> for MakeCallError {
     fn from(error: PickError) -> Self {
         match error {
+            PickError::NoWay(why) => Self::AsteriskUnavailable(why),
             PickError::NoneAvailable => Self::NoneAvailable,
             PickError::NotPickable(why) => Self::NotPickable(why),
             PickError::Full(full) => Self::Full(full),

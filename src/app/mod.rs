@@ -1,11 +1,13 @@
 //! What Rotary can do: one file per operation.
 
+pub mod asterisks;
 pub mod call_book;
 pub mod campaigns;
 pub mod deliver_callbacks;
 pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hear_asterisk;
 pub mod hear_changes;
 pub mod import_dids;
 pub mod join;
@@ -30,12 +32,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use self::asterisks::Asterisks;
 use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
 use self::pace::SharedPace;
-use crate::ami::Client;
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
 use crate::domain::pace::{Limits, Rules, TrunkRules};
@@ -50,8 +53,8 @@ pub struct App {
     pub store: Store,
     /// Where uses are counted.
     pub ledger: Ledger,
-    /// The line to Asterisk.
-    pub ami: Client,
+    /// Where calls leave.
+    pub asterisks: Asterisks,
     /// Which DID comes next.
     pub index: SharedIndex,
     /// What the tenants said of their campaigns.
@@ -131,6 +134,8 @@ pub struct CallDefaults {
 pub struct Trunk {
     /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
     pub dial: String,
+    /// The Asterisks its calls may leave by; none named: any.
+    pub asterisk: Vec<AsteriskName>,
     /// How fast, how many, and what then.
     pub rules: TrunkRules,
 }
@@ -214,7 +219,14 @@ impl Trunk {
 
 impl Default for Trunk {
     fn default() -> Self {
-        Self { dial: Self::default_dial(), rules: TrunkRules::default() }
+        Self { dial: Self::default_dial(), asterisk: Vec::new(), rules: TrunkRules::default() }
+    }
+}
+
+impl Settings {
+    /// The Asterisks that calls by this trunk may leave by; none named: any.
+    pub fn asterisks_of(&self, trunk: &TrunkName) -> &[AsteriskName] {
+        self.trunks.get(trunk).map_or(&[], |trunk| &trunk.asterisk)
     }
 }
 

@@ -91,6 +91,11 @@ impl SharedPace {
         self.lock().next_timeout()
     }
 
+    /// Something else has happened that may let a call begin: a line is up.
+    pub(super) fn wake(&self) {
+        self.0.moved.notify_one();
+    }
+
     /// Waits until something has happened that may let a call begin.
     pub(super) async fn moved(&self) {
         self.0.moved.notified().await;

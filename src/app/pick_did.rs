@@ -40,6 +40,9 @@ pub enum PickError {
     /// A limit is met.
     #[error("{0}")]
     Full(Full),
+    /// The DID's calls leave by Asterisks that are all down. Nothing is counted.
+    #[error("no Asterisk of its trunk is up: {0}")]
+    NoWay(String),
     /// A call with the same idempotency key is already on record.
     #[error("the idempotency key is taken")]
     KeyTaken,
@@ -63,20 +66,17 @@ pub struct Full {
 
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
-/// When this returns a pick, its use is committed and the index knows it. The place that `call` may
-/// have taken is given back otherwise.
+/// When this returns a pick, its use is committed and the index knows it. What `call` refuses is
+/// given back before anything is counted, and so is the place that it took for what is not.
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
-    call: impl Fn(&Pick) -> Result<Option<NewCall>, Full>,
+    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
     let deadline = Instant::now() + app.settings.patience;
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
-        let call = call(&pick).map_err(|full| {
-            app.index.lock().give_back(&pick);
-            PickError::Full(full)
-        })?;
+        let call = call(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
         let recorded = record(app, &pick, call.as_ref(), deadline).await;
         if let (Some(new), false) = (&call, matches!(recorded, Ok(Recorded::Counted { .. }))) {
             app.pace.give_back(new.call.id());

@@ -12,10 +12,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::follow_calls::callbacks_of;
-use super::make_call::originate;
+use super::make_call::{MakeCallError, another_way, send};
 use super::pace::patience_left;
 use super::{App, now};
-use crate::ami::{AmiError, LineState};
 use crate::domain::call::{Call, CallId};
 use crate::domain::pace::Polled;
 use crate::domain::pace::verdict::Verdict;
@@ -31,10 +30,10 @@ pub async fn place_queued(
     placing: TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut line = app.ami.states();
     while !stop.is_cancelled() {
-        let up = matches!(*line.borrow_and_update(), LineState::Up { .. });
-        let Polled { begin, expired, recovered } = app.pace.poll(|_| up);
+        let Polled { begin, expired, recovered } = app
+            .pace
+            .poll(|trunk| app.asterisks.can_leave(app.settings.asterisks_of(trunk)).is_ok());
         for trunk in recovered {
             info!(%trunk, "the trunk is back at its full rate");
         }
@@ -54,7 +53,6 @@ pub async fn place_queued(
             () = stop.cancelled() => {}
             () = app.pace.moved() => {}
             () = until(app.pace.next_timeout()) => {}
-            Ok(()) = line.changed() => {}
         }
     }
     Ok(())
@@ -114,10 +112,19 @@ async fn initiate(app: &App, calls: &[CallId], stop: &CancellationToken) -> Vec<
     calls.iter().filter_map(begin).collect()
 }
 
-async fn place(app: App, call: Call) {
-    let (id, trunk, attempt) = (call.id(), &call.request.trunk, call.progress.attempt);
-    match app.ami.originate(&originate(&app, &call)).await {
-        Ok(()) | Err(AmiError::Unknown) => drop(app.calls.placed(id, now())),
+/// Hands a call to an Asterisk that is up, once the store knows which.
+async fn place(app: App, mut call: Call) {
+    let (id, trunk, attempt) = (call.id(), call.request.trunk.clone(), call.progress.attempt);
+    let sent = match another_way(&app, &mut call, &[]).await {
+        Ok(Some(way)) => send(&app, &mut call, way).await,
+        Ok(None) => {
+            let why = "none of its trunk is there, or the call has ended".to_owned();
+            Err(MakeCallError::AsteriskUnavailable(why))
+        }
+        Err(error) => Err(error.into()),
+    };
+    match sent {
+        Ok(()) => drop(app.calls.placed(id, now())),
         Err(why) if attempt == 1 => {
             warn!(call.id = %id, %trunk, "a call that waited is not placed: {why}");
             app.pace.give_back(id);

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::App;
-use crate::ami::LineState;
+use super::asterisks::LineState;
+use crate::domain::asterisk::AsteriskName;
+use crate::domain::did::TrunkName;
 use crate::domain::pace::TrunkState;
 use crate::domain::rotation::Summary;
 use crate::domain::tenant::TenantId;
@@ -14,8 +16,10 @@ use crate::store::StoreError;
 pub struct Readiness {
     /// Whether the store answers.
     pub store: Result<(), StoreError>,
-    /// The line to Asterisk.
-    pub asterisk: LineState,
+    /// Each Asterisk and the line to it, in the order of the configuration.
+    pub asterisks: Vec<(AsteriskName, LineState)>,
+    /// The trunks of the configuration whose Asterisks are all down.
+    pub stuck: Vec<TrunkName>,
 }
 
 /// How the daemon is doing.
@@ -38,15 +42,28 @@ pub struct Status {
 }
 
 impl Readiness {
-    /// Whether calls can be placed.
+    /// Whether calls can be placed, by every trunk of the configuration.
     pub fn is_ready(&self) -> bool {
-        self.store.is_ok() && matches!(self.asterisk, LineState::Up { .. })
+        self.store.is_ok() && self.can_leave()
+    }
+
+    /// Whether an Asterisk is there for every trunk of the configuration, and for those it does not name.
+    pub fn can_leave(&self) -> bool {
+        let up = |(_, state): &(AsteriskName, LineState)| matches!(state, LineState::Up { .. });
+        self.stuck.is_empty() && self.asterisks.iter().any(up)
     }
 }
 
 /// Asks what the daemon leans on.
 pub async fn readiness(app: &App) -> Readiness {
-    Readiness { store: app.store.check().await, asterisk: app.ami.state() }
+    let all = app.asterisks.all().iter();
+    let trunks = app.settings.trunks.iter();
+    let stuck = trunks.filter(|(_, trunk)| app.asterisks.can_leave(&trunk.asterisk).is_err());
+    Readiness {
+        store: app.store.check().await,
+        asterisks: all.map(|asterisk| (asterisk.name.clone(), asterisk.state())).collect(),
+        stuck: stuck.map(|(name, _)| name.clone()).collect(),
+    }
 }
 
 /// All of it, with the DIDs and calls of one tenant.

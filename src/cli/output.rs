@@ -86,8 +86,8 @@ impl<'a> Output<'a> {
     }
 
     /// Prints names and values below each other.
-    pub(super) fn pairs<const N: usize>(&mut self, pairs: [(&str, String); N]) -> io::Result<()> {
-        let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
+    pub(super) fn pairs<'n>(&mut self, pairs: impl AsRef<[(&'n str, String)]>) -> io::Result<()> {
+        let shown = pairs.as_ref().iter().filter(|(_, value)| !value.is_empty());
         let width = shown.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in shown {
             writeln!(self.out, "{name:width$}  {}", harmless(value))?;

@@ -18,11 +18,19 @@ pub(super) async fn run(client: &Client, output: &mut Output<'_>) -> Result<(), 
 
 fn print(status: &StatusView, output: &mut Output<'_>) -> Result<(), Failure> {
     let dids = &status.dids;
-    output.pairs([
+    let mut pairs = vec![
         ("rotary", format!("{}, {}", status.version, status.status)),
         ("up since", format!("{} ({})", time(status.started_at), span(status.uptime_seconds))),
         ("store", format!("{}, {}", status.store, check(&status.checks.store))),
-        ("asterisk", check(&status.checks.asterisk)),
+    ];
+    match &status.checks.asterisks[..] {
+        [] | [_] => pairs.push(("asterisk", check(&status.checks.asterisk))),
+        several => pairs.extend(several.iter().enumerate().map(|(place, one)| {
+            let label = if place == 0 { "asterisks" } else { "" };
+            (label, format!("{} {}", one.name, check(&one.check)))
+        })),
+    }
+    pairs.extend([
         (
             "dids",
             format!(
@@ -31,7 +39,8 @@ fn print(status: &StatusView, output: &mut Output<'_>) -> Result<(), Failure> {
             ),
         ),
         ("calls", calls(status)),
-    ])?;
+    ]);
+    output.pairs(pairs)?;
     for trunk in status.trunks.iter().flatten() {
         output.line(format!("trunk {}", self::trunk(trunk)))?;
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::sections::Sections;
-use super::{ConfigError, Environment};
+use super::{ConfigError, Environment, asterisks};
 
 /// The value of one variable; an empty one counts as not set.
 pub(super) fn get<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
@@ -28,7 +28,7 @@ pub(super) fn overlay(
 /// A variable is text. Where the key wants a number or a truth value, the text is read as one.
 fn with_variable(table: &Table, name: &str, text: &str) -> Result<Table, ConfigError> {
     let path = path_of(name);
-    let as_text = with_value(table, &path, Value::String(text.to_owned()));
+    let as_text = with_variable_at(table, name, &path, Value::String(text.to_owned()))?;
     let first = match Sections::deserialize(as_text.clone()) {
         Ok(_) => return Ok(as_text),
         Err(why) => why,
@@ -38,11 +38,32 @@ fn with_variable(table: &Table, name: &str, text: &str) -> Result<Table, ConfigE
         (_, Ok(truth)) => Value::Boolean(truth),
         _ => return Err(invalid(name, &first)),
     };
-    let as_literal = with_value(table, &path, literal);
+    let as_literal = with_variable_at(table, name, &path, literal)?;
     match Sections::deserialize(as_literal.clone()) {
         Ok(_) => Ok(as_literal),
         Err(_) => Err(invalid(name, &first)),
     }
+}
+
+/// The value put in its place; for one of several Asterisks in that one's table.
+fn with_variable_at(
+    table: &Table,
+    name: &str,
+    path: &[String],
+    value: Value,
+) -> Result<Table, ConfigError> {
+    let Some(list) = asterisks::listed(table).filter(|_| path[0] == "asterisk") else {
+        return Ok(with_value(table, path, value));
+    };
+    let (place, rest) = asterisks::meant(list, &path[1..])
+        .map_err(|why| ConfigError::Environment { variable: name.to_owned(), why: why.into() })?;
+    let mut list = list.clone();
+    if let Some(Value::Table(one)) = list.get_mut(place) {
+        *one = with_value(one, rest, value);
+    }
+    let mut table = table.clone();
+    table.insert("asterisk".to_owned(), Value::Array(list));
+    Ok(table)
 }
 
 /// `ROTARY_HTTP__LISTEN` is `http.listen`; a trunk's name keeps its case.

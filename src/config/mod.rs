@@ -3,6 +3,7 @@
 //! This is the only place that reads files and environment for settings; each module owns the type
 //! of its own.
 
+mod asterisks;
 mod environment;
 mod places;
 mod sections;
@@ -15,9 +16,11 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 
 pub use self::places::{default_socket, state_directory};
+use self::sections::Asterisk;
 pub use self::sections::Sections;
 use crate::ami;
 use crate::app;
+use crate::app::asterisks::WireSettings;
 use crate::app::deliver_callbacks::CallbackSettings;
 use crate::http;
 use crate::store;
@@ -32,8 +35,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The store.
     pub store: store::Settings,
-    /// The line to Asterisk.
-    pub ami: ami::Settings,
+    /// The Asterisks, at least one, and the lines to them.
+    pub asterisks: Vec<app::asterisks::Settings>,
     /// How calls are placed.
     pub app: app::Settings,
     /// The listeners.
@@ -149,7 +152,7 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
         app: app_settings(&sections, &state)?,
         state,
         store,
-        ami: ami_settings(&sections)?,
+        asterisks: asterisks::settings(&sections)?,
         http: http::Settings {
             listen: sections.http.listen,
             socket,
@@ -163,31 +166,34 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
     Ok(config)
 }
 
-fn ami_settings(sections: &Sections) -> Result<ami::Settings, ConfigError> {
-    let asterisk = &sections.asterisk;
+/// The line to one Asterisk, whose section is named by `key`.
+fn wire_settings(key: &str, asterisk: &Asterisk) -> Result<WireSettings, ConfigError> {
     if asterisk.tls {
-        return Err(value("asterisk.tls", "AMI over TLS is not in this version; set it to false"));
+        return Err(value(
+            format!("{key}.tls"),
+            "AMI over TLS is not in this version; set it to false",
+        ));
     }
     let secret = match (&asterisk.secret, &asterisk.secret_file) {
         (Some(_), Some(_)) => {
-            return Err(value("asterisk.secret", "give secret or secret_file, not both"));
+            return Err(value(format!("{key}.secret"), "give secret or secret_file, not both"));
         }
         (Some(secret), None) => secret.clone(),
-        (None, Some(path)) => read_secret(path)?,
+        (None, Some(path)) => read_secret(key, path)?,
         (None, None) => String::new(),
     };
-    Ok(ami::Settings {
+    Ok(WireSettings::Ami(ami::Settings {
         address: asterisk.address.clone(),
         username: asterisk.username.clone(),
         secret: SecretString::from(secret),
         ..ami::Settings::default()
-    })
+    }))
 }
 
-fn read_secret(path: &Path) -> Result<String, ConfigError> {
+fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(why) => Err(value("asterisk.secret_file", format!("{}: {why}", path.display()))),
+        Err(why) => Err(value(format!("{key}.secret_file"), format!("{}: {why}", path.display()))),
     }
 }
 

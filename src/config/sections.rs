@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::asterisks::OneOrMany;
 use super::trunks::TrunkSection;
 use crate::app::{CallDefaults, ImportLimits};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
 use crate::http::limits;
 use crate::telemetry;
@@ -19,7 +21,7 @@ use crate::telemetry;
 pub struct Sections {
     pub(super) daemon: Daemon,
     pub(super) store: Store,
-    pub(super) asterisk: Asterisk,
+    pub(super) asterisk: OneOrMany<Asterisk>,
     pub(super) calls: CallDefaults,
     pub(super) http: Http,
     pub(super) control: Control,
@@ -49,6 +51,8 @@ pub(super) struct Store {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asterisk {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<AsteriskName>,
     pub(super) address: String,
     pub(super) username: String,
     pub(super) secret: Option<String>,
@@ -87,6 +91,7 @@ pub(super) struct Imports {
 impl Default for Asterisk {
     fn default() -> Self {
         Self {
+            name: None,
             address: "127.0.0.1:5038".into(),
             username: "rotary".into(),
             secret: None,
@@ -131,9 +136,7 @@ impl Sections {
     /// The sections with secrets as `***`.
     pub(super) fn masked(&self) -> Self {
         let mut shown = self.clone();
-        if shown.asterisk.secret.is_some() {
-            shown.asterisk.secret = Some("***".into());
-        }
+        shown.asterisk.as_mut_slice().iter_mut().for_each(Asterisk::mask);
         shown.store.url = shown.store.url.as_deref().map(mask_password);
         shown
     }

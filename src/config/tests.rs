@@ -171,7 +171,8 @@ fn a_secret_may_come_from_a_file() {
     let config = read(None, &environment).unwrap();
 
     use secrecy::ExposeSecret;
-    assert_eq!(config.ami.secret.expose_secret(), "s3cret");
+    let WireSettings::Ami(ami) = &config.asterisks[0].wire;
+    assert_eq!(ami.secret.expose_secret(), "s3cret");
 }
 
 #[test]
@@ -204,6 +205,85 @@ fn what_has_no_effect_yet_is_named() {
     let config = read(Some(file.path()), &vec![]).unwrap();
 
     assert_eq!(config.without_effect, ["agi"]);
+}
+
+const TWO: &str = "[[asterisk]]\nname = \"pbx-1\"\naddress = \"10.0.0.1:5038\"\n\
+     [[asterisk]]\nname = \"pbx-2\"\nsecret = \"s3cret\"\n";
+
+#[test]
+fn several_asterisks_have_names_and_trunks_name_theirs() {
+    let trunks =
+        "[trunks.a]\nasterisk = \"pbx-2\"\n[trunks.b]\nasterisk = [\"pbx-2\", \"pbx-1\"]\n";
+    let two = file(&format!("{TWO}{trunks}"));
+
+    let config =
+        read(Some(two.path()), &variables(&[("ROTARY_TRUNKS__c__ASTERISK", "pbx-1")])).unwrap();
+    let lone = read(None, &vec![]).unwrap();
+
+    let names = |config: &Config| -> Vec<String> {
+        config.asterisks.iter().map(|asterisk| asterisk.name.to_string()).collect()
+    };
+    assert_eq!(names(&config), ["pbx-1", "pbx-2"]);
+    assert_eq!(names(&lone), ["asterisk"]);
+    let trunk = |name: &str| {
+        let trunk = &config.app.trunks[&name.parse().unwrap()];
+        trunk.asterisk.iter().map(|name| name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!((trunk("a"), trunk("c")), (vec!["pbx-2".to_owned()], vec!["pbx-1".to_owned()]));
+    assert_eq!(trunk("b"), ["pbx-2", "pbx-1"]);
+    let shown = config.print();
+    assert!(shown.contains("name = \"pbx-2\"") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn what_is_wrong_with_several_asterisks_is_named() {
+    let second = "[[asterisk]]\nname = \"pbx-1\"\n";
+    for (text, says) in [
+        (format!("{second}[[asterisk]]\nsecret = \"x\"\n"), "asterisk.name: of several each"),
+        (format!("{second}{second}"), "asterisk.name: two are named pbx-1"),
+        (format!("{TWO}tls = true\n"), "asterisk.pbx-2.tls: "),
+        (
+            format!("{TWO}[trunks.a]\nasterisk = \"pbx-3\"\n"),
+            "trunks.a.asterisk: no Asterisk is named pbx-3; there is pbx-1, pbx-2",
+        ),
+        ("asterisk = []\n".to_owned(), "asterisk: there must be one"),
+    ] {
+        let said = read(Some(file(&text).path()), &vec![]).err().unwrap().to_string();
+
+        assert!(said.starts_with(says), "{said}");
+    }
+    for (text, line) in [
+        (format!("{TWO}secrett = 1\n"), "line 7"),
+        ("[[asterisk]]\nname = \"a b\"\n".to_owned(), "line 2"),
+    ] {
+        let said = read(Some(file(&text).path()), &vec![]).err().unwrap().to_string();
+
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn a_variable_names_one_of_several_asterisks() {
+    use secrecy::ExposeSecret;
+    let secrets = |text: &str, name: &str| {
+        let read = read(Some(file(text).path()), &variables(&[(name, "from outside")]))?;
+        let secret = |asterisk: &app::asterisks::Settings| {
+            let WireSettings::Ami(ami) = &asterisk.wire;
+            ami.secret.expose_secret().to_owned()
+        };
+        Ok::<Vec<String>, ConfigError>(read.asterisks.iter().map(secret).collect())
+    };
+
+    let named = secrets(TWO, "ROTARY_ASTERISK__PBX_1__SECRET").unwrap();
+    let only = secrets("[[asterisk]]\nname = \"x\"\n", "ROTARY_ASTERISK__SECRET").unwrap();
+    let lone = secrets("[asterisk]\nusername = \"x\"\n", "ROTARY_ASTERISK__SECRET").unwrap();
+
+    assert_eq!(named, ["from outside", "s3cret"]);
+    assert_eq!((only, lone), (vec!["from outside".to_owned()], vec!["from outside".to_owned()]));
+    for name in ["ROTARY_ASTERISK__SECRET", "ROTARY_ASTERISK__PBX_3__SECRET"] {
+        let said = secrets(TWO, name).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{name}: there are several")), "{said}");
+    }
 }
 
 fn variables(pairs: &[(&str, &str)]) -> Environment {

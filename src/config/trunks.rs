@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::asterisks::OneOrMany;
 use super::sections::Sections;
 use super::{ConfigError, value};
 use crate::app::{CallDefaults, Trunk};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
 use crate::domain::pace::verdict::{CauseMap, Verdict};
 use crate::domain::pace::{Limits, QUEUE_MAX, TrunkRules, WhenFull};
@@ -22,6 +24,8 @@ const QUEUE_BOUND: usize = 100_000;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TrunkSection {
     dial: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asterisk: Option<OneOrMany<AsteriskName>>,
     /// Calls that may begin within a second; 0 is no limit.
     calls_per_second: Option<u32>,
     /// Calls in progress; 0 is no limit.
@@ -78,6 +82,11 @@ pub(super) fn check_calls(calls: &CallDefaults) -> Result<(), ConfigError> {
 }
 
 impl TrunkSection {
+    /// The Asterisks that the trunk names.
+    pub(super) fn asterisks(&self) -> &[AsteriskName] {
+        self.asterisk.as_ref().map_or(&[], OneOrMany::as_slice)
+    }
+
     fn trunk(&self, name: &TrunkName) -> Result<Trunk, ConfigError> {
         let key = |key: &str| format!("trunks.{name}.{key}");
         let dial = self.dial.clone().unwrap_or_else(|| Trunk::default().dial);
@@ -96,7 +105,7 @@ impl TrunkSection {
             causes,
             next: self.next.clone(),
         };
-        let trunk = Trunk { dial, rules };
+        let trunk = Trunk { dial, asterisk: self.asterisks().to_vec(), rules };
         if let Some(strange) = trunk.unknown_placeholder() {
             let why =
                 format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");

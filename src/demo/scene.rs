@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::timeout;
 
-use crate::ami::LineState;
 use crate::cli::client::Client;
 use crate::config::{self, Environment};
 use crate::daemon::{self, Running};
@@ -107,12 +106,10 @@ impl Scene {
     }
 
     async fn wait_for_asterisk(&self) -> anyhow::Result<()> {
-        let mut states = self.running.app.ami.states();
-        let up = states.wait_for(|state| matches!(state, LineState::Up { .. }));
-        match timeout(UP_PATIENCE, up).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => bail!("the line to the simulated Asterisk ended"),
-            Err(_) => bail!("wait for the simulated Asterisk: {}", self.running.app.ami.state()),
+        let asterisks = &self.running.app.asterisks;
+        match (timeout(UP_PATIENCE, asterisks.some_up()).await, asterisks.can_leave(&[])) {
+            (Ok(()), _) | (Err(_), Ok(())) => Ok(()),
+            (Err(_), Err(why)) => bail!("wait for the simulated Asterisk: {why}"),
         }
     }
 }

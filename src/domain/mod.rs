@@ -3,6 +3,7 @@
 //! Nothing here reads a socket, a table or a clock. Time comes in as `now`.
 
 mod as_text;
+pub mod asterisk;
 pub mod audit;
 pub mod call;
 pub mod callback;

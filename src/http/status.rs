@@ -7,10 +7,13 @@ use chrono::Utc;
 
 use super::auth::MayRead;
 use super::openapi::refusals;
-use super::view::{CheckView, ChecksView, DidCountsView, ReadyView, StatusView, TrunkView};
-use crate::ami::LineState;
+use super::view::{
+    AsteriskView, CheckView, ChecksView, DidCountsView, ReadyView, StatusView, TrunkView,
+};
 use crate::app::App;
+use crate::app::asterisks::LineState;
 use crate::app::status::{self as operation, Readiness};
+use crate::domain::asterisk::AsteriskName;
 use crate::store::keys::Role;
 
 refusals! {
@@ -31,7 +34,8 @@ pub(super) async fn health() -> &'static str {
 
 /// Can it place calls?
 ///
-/// 200 when the store and Asterisk are both up, else 503 naming what is down. Needs no key.
+/// 200 when the store is up and every trunk of the configuration has an Asterisk that is up, else 503
+/// naming what is down. Needs no key.
 #[utoipa::path(
     get, path = "/readyz", tag = "House", operation_id = "ready", security(()),
     responses(
@@ -91,11 +95,40 @@ fn checks(readiness: &Readiness) -> ChecksView {
                  the log has the cause",
             ),
         },
-        asterisk: match &readiness.asterisk {
-            state @ LineState::Up { .. } => up(Some(state.to_string())),
-            LineState::Down { why } => down(&why.to_string()),
+        asterisk: match readiness.can_leave() {
+            true => up(Some(in_words(readiness))),
+            false => down(&in_words(readiness)),
         },
+        asterisks: readiness.asterisks.iter().map(|(name, state)| view(name, state)).collect(),
     }
+}
+
+/// Where there are several, what is down goes before what is up.
+fn in_words(readiness: &Readiness) -> String {
+    if let [(_, LineState::Up { detail: only, .. } | LineState::Down { why: only })] =
+        &readiness.asterisks[..]
+    {
+        return only.clone();
+    }
+    let stuck = readiness.stuck.iter().map(|trunk| format!("no call can leave by trunk {trunk}"));
+    let all = readiness.asterisks.iter();
+    let down = all.clone().filter_map(|(name, state)| match state {
+        LineState::Down { why } => Some(format!("{name}: {why}")),
+        LineState::Up { .. } => None,
+    });
+    let up = all.filter_map(|(name, state)| match state {
+        LineState::Up { detail, .. } => Some(format!("{name}: {detail}")),
+        LineState::Down { .. } => None,
+    });
+    stuck.chain(down).chain(up).collect::<Vec<_>>().join("; ")
+}
+
+fn view(name: &AsteriskName, state: &LineState) -> AsteriskView {
+    let check = match state {
+        LineState::Up { detail, .. } => up(Some(detail.clone())),
+        LineState::Down { why } => down(why),
+    };
+    AsteriskView { name: name.clone(), check }
 }
 
 fn up(detail: Option<String>) -> CheckView {

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 pub use self::campaigns::CampaignView;
 pub use self::keys::{KeyView, NewKeyView};
 pub use self::trunks::TrunkView;
+use crate::domain::asterisk::AsteriskName;
 pub use crate::domain::call::view::{CallDidView, CallView, CauseView, StepView};
 use crate::domain::did::{Did, DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, E164};
@@ -110,8 +111,20 @@ pub struct ReadyView {
 pub struct ChecksView {
     /// The store.
     pub store: CheckView,
-    /// The line to Asterisk.
+    /// Whether calls can leave, by every trunk of the configuration.
     pub asterisk: CheckView,
+    /// The line to each Asterisk.
+    pub asterisks: Vec<AsteriskView>,
+}
+
+/// An Asterisk and the line to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AsteriskView {
+    /// Its name in the configuration.
+    pub name: AsteriskName,
+    /// How its line is.
+    #[serde(flatten)]
+    pub check: CheckView,
 }
 
 /// One of them.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rotary::app::asterisks::WireSettings;
 use rotary::config::Config;
 use rotary::demo::Control;
 use rotary::demo::callee::Pace;
@@ -134,7 +135,10 @@ async fn open() -> (House, Control) {
 async fn open_impatient() -> (House, Control) {
     open_with(|config| {
         config.app.patience = Duration::from_secs(1);
-        config.ami.action_deadline = Duration::from_millis(500);
+        for asterisk in &mut config.asterisks {
+            let WireSettings::Ami(ami) = &mut asterisk.wire;
+            ami.action_deadline = Duration::from_millis(500);
+        }
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! A daemon in this process, with SQLite in a directory of its own, alone or with a simulated Asterisk.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,7 +9,6 @@ use axum::body::Body;
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use rotary::ami::LineState;
 use rotary::config::{self, Config};
 use rotary::daemon::{self, Running};
 use rotary::demo::callee::Pace;
@@ -24,7 +24,8 @@ use tower::ServiceExt;
 pub(crate) struct House {
     pub(crate) running: Running,
     folder: TempDir,
-    asterisk: String,
+    /// The configuration's file, where it has one, and the Asterisk of the environment.
+    configured: (Option<PathBuf>, Option<String>),
 }
 
 /// What a request was answered.
@@ -75,9 +76,45 @@ impl House {
         tasks.spawn(asterisk.run(tasks.clone(), CancellationToken::new()));
         let house = Self::open_beside(tempfile::tempdir().unwrap(), &address, change).await;
 
-        let mut states = house.running.app.ami.states();
-        states.wait_for(|state| matches!(state, LineState::Up { .. })).await.unwrap();
+        house.running.app.asterisks.all_up().await;
         (house, control)
+    }
+
+    /// Starts it beside simulated Asterisks of these names whose callees do all at once, with
+    /// `more` in its configuration, and waits for all lines.
+    pub(crate) async fn open_with_asterisks(names: &[&str], more: &str) -> (Self, Vec<Control>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut text, mut controls) = (String::new(), Vec::new());
+        for name in names {
+            let settings = demo::Settings { pace: Pace::INSTANT, ..demo::Settings::default() };
+            let asterisk = Simulated::bind(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+            let address = asterisk.address();
+            text += &format!("[[asterisk]]\nname = \"{name}\"\naddress = \"{address}\"\n");
+            text += "secret = \"s3cret\"\n";
+            controls.push(asterisk.control());
+            let tasks = TaskTracker::new();
+            tasks.spawn(asterisk.run(tasks.clone(), CancellationToken::new()));
+        }
+        let file = folder.path().join("rotary.toml");
+        std::fs::write(&file, text + more).unwrap();
+        let house = Self::open_as(folder, (Some(file), None), |_| {}).await;
+        house.running.app.asterisks.all_up().await;
+        (house, controls)
+    }
+
+    /// Stops it and starts it again with its configuration's file changed so.
+    pub(crate) async fn open_again(self, change: impl FnOnce(String) -> String) -> Self {
+        let Self { running, folder, configured } = self;
+        {
+            // Its hold on the state directory goes with what is left of it.
+            let running = running;
+            running.lifecycle.stop(Duration::from_secs(60)).await;
+        }
+        if let (Some(file), _) = &configured {
+            let text = std::fs::read_to_string(file).unwrap();
+            std::fs::write(file, change(text)).unwrap();
+        }
+        Self::open_as(folder, configured, |_| {}).await
     }
 
     async fn open_beside(
@@ -85,35 +122,42 @@ impl House {
         asterisk: &str,
         change: impl FnOnce(&mut Config),
     ) -> Self {
+        Self::open_as(folder, (None, Some(asterisk.to_owned())), change).await
+    }
+
+    async fn open_as(
+        folder: TempDir,
+        configured: (Option<PathBuf>, Option<String>),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let place = folder.path().to_str().unwrap();
         let environment = [
             ("STATE_DIRECTORY", place),
             ("RUNTIME_DIRECTORY", place),
             ("ROTARY_HTTP__LISTEN", "127.0.0.1:0"),
-            ("ROTARY_ASTERISK__ADDRESS", asterisk),
-            ("ROTARY_ASTERISK__SECRET", "s3cret"),
             ("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true"),
         ];
+        let (file, asterisk) = &configured;
+        let lone = asterisk.as_deref().map(|address| {
+            [("ROTARY_ASTERISK__ADDRESS", address), ("ROTARY_ASTERISK__SECRET", "s3cret")]
+        });
+        let environment = environment.into_iter().chain(lone.into_iter().flatten());
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut config = config::read(None, &environment.into_iter().collect()).unwrap();
+        let mut config = config::read(file.as_deref(), &environment.collect()).unwrap();
         change(&mut config);
-        Self {
-            running: daemon::start(config).await.unwrap(),
-            folder,
-            asterisk: asterisk.to_owned(),
-        }
+        Self { running: daemon::start(config).await.unwrap(), folder, configured }
     }
 
     /// Stops it as SIGTERM does and starts it again with what it left, its configuration changed so.
     pub(crate) async fn restart(self, change: impl FnOnce(&mut Config)) -> Self {
-        let Self { running, folder, asterisk } = self;
+        let Self { running, folder, configured } = self;
         {
-            // The lock of the state directory goes with what is left of it.
+            // Its hold on the state directory goes with what is left of it.
             let running = running;
             running.lifecycle.stop(Duration::from_secs(60)).await;
             running.app.store.close().await;
         }
-        Self::open_beside(folder, &asterisk, change).await
+        Self::open_as(folder, configured, change).await
     }
 
     /// Stops it as SIGTERM does.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod asterisks;
 mod bad_luck;
 mod callbacks;
 mod campaigns;

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use rotary::ami::action::Originate;
 use rotary::ami::{self, AmiError, Client, DownReason, LineState, Reports};
 use rotary::demo::callee::Pace;
 use rotary::demo::misbehave::{DropLine, Line, Stop};
 use rotary::demo::user::{Classes, User};
 use rotary::demo::{Control, Settings, Simulated};
+use rotary::domain::call::originate::Originate;
 use rotary::domain::call::{CallId, Destination, Report};
 
 #[tokio::test]

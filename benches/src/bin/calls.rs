@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream;
-use rotary::ami::LineState;
-use rotary::ami::action::Originate;
 use rotary::app::App;
 use rotary::app::import_dids::{ImportSettings, import_dids};
 use rotary::app::make_call::{MakeCall, Shown, make_call};
@@ -20,6 +18,7 @@ use rotary::daemon;
 use rotary::demo::callee::Pace;
 use rotary::demo::{Settings, Simulated};
 use rotary::domain::audit::Origin;
+use rotary::domain::call::originate::Originate;
 use rotary::domain::call::Destination;
 use rotary::domain::number::Region;
 use rotary::domain::tenant::TenantId;
@@ -55,8 +54,7 @@ async fn main() -> anyhow::Result<()> {
 
     let running = daemon::start(config::read(None, &environment.to_vec())?).await?;
     let app = running.app.clone();
-    let mut line = app.ami.states();
-    line.wait_for(|state| matches!(state, LineState::Up { .. })).await?;
+    app.asterisks.some_up().await;
     fill(&app).await?;
 
     for callers in [1, 16, 64] {
@@ -119,7 +117,7 @@ async fn originate(app: &App, n: usize) {
         ring_timeout: Duration::from_secs(30),
         variables: vec![("JOURNEY".into(), "j_1".into())],
     };
-    app.ami.originate(&originate).await.expect("a call");
+    app.asterisks.first().originate(&originate).await.expect("a call");
 }
 
 /// Somebody who answers.

@@ -1,5 +1,7 @@
 //! What may be said to Asterisk, and how it is read there.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use tokio_util::codec::Decoder;
 
@@ -35,7 +37,7 @@ fn nothing_that_ends_a_line_is_sent() {
         for spoil in spoiled {
             let mut originate = originate();
             spoil(&mut originate, value.clone());
-            assert!(originate.message().is_err());
+            assert!(message_of(&originate).is_err());
         }
     }
 }
@@ -48,15 +50,15 @@ fn what_asterisk_would_cut_is_refused_and_named() {
 
     let mut many = originate();
     many.variables = (0..128).map(|n| (format!("V{n}"), "1".to_owned())).collect();
-    let refused = many.message().unwrap_err();
+    let refused = message_of(&many).unwrap_err();
     assert!(refused.field.starts_with("variables.V"));
 
     let mut long = originate();
     long.caller_name = Some("n".repeat(300));
-    assert_eq!(long.message().unwrap_err().field, "callerName");
+    assert_eq!(message_of(&long).unwrap_err().field, "callerName");
     let mut long = originate();
     long.id = "i".repeat(150);
-    assert_eq!(long.message().unwrap_err().field, "id");
+    assert_eq!(message_of(&long).unwrap_err().field, "id");
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn an_originate_says_all_that_was_asked() {
     asked.caller_name = Some("Acme \"A\" <b> \\c".to_owned());
     asked.variables = vec![("A".into(), "a,b".into()), ("_B".into(), "\"q\" \\ $x".into())];
 
-    let text = asked.message().unwrap().text;
+    let text = message_of(&asked).unwrap().text;
 
     assert_eq!(
         text,
@@ -82,7 +84,7 @@ fn a_variable_cannot_be_a_dialplan_function() {
     for name in ["FILE(/etc/passwd)", "SHELL(id)", "A=B", "A,B", "", "A B"] {
         let mut asked = originate();
         asked.variables = vec![(name.to_owned(), "1".to_owned())];
-        let refused = asked.message().unwrap_err();
+        let refused = message_of(&asked).unwrap_err();
         assert_eq!(refused.field, format!("variables.{name}"));
     }
 }

@@ -79,7 +79,7 @@ fn a_call_that_asterisk_no_longer_has_ends_a_moment_later() {
     let (book, id) = book_with_a_call();
     book.placed(id, at(0));
 
-    assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
+    assert_eq!(book.handle_list(&here(), &HashSet::new(), at(10)).missing, 1);
 
     assert_eq!(book.next_timeout(), Some(at(12)));
     book.handle_timeouts(at(11));
@@ -97,7 +97,7 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
     book.placed(listed, at(0));
     book.placed(just_placed, at(9));
 
-    let compared = book.handle_list(&HashSet::from([listed.into()]), at(10));
+    let compared = book.handle_list(&here(), &HashSet::from([listed.into()]), at(10));
 
     assert_eq!(compared, Compared { missing: 0, too_young: 2 });
     assert_eq!(book.next_timeout(), None);
@@ -108,8 +108,38 @@ fn a_call_on_its_way_or_just_placed_or_listed_is_not_missing() {
 fn a_call_of_an_earlier_run_is_looked_for() {
     let book = CallBook::default();
     book.resume(call(1), 0);
+    book.send_to(CallId(Uuid::from_u128(1)), Place::at(here()));
 
-    assert_eq!(book.handle_list(&HashSet::new(), at(10)).missing, 1);
+    assert_eq!(book.handle_list(&here(), &HashSet::new(), at(10)).missing, 1);
+}
+
+#[test]
+fn a_call_is_compared_with_its_own_asterisk_alone() {
+    let (book, _here) = book_with_a_call();
+    let there = follow(&book, 2);
+    book.send_to(there, Place::at("there".parse().unwrap()));
+    for id in [1, 2] {
+        book.placed(CallId(Uuid::from_u128(id)), at(0));
+    }
+
+    let compared = book.handle_list(&here(), &HashSet::new(), at(100));
+
+    assert_eq!(compared, Compared { missing: 1, too_young: 0 });
+    assert!(book.has_overdue(&here(), at(100)));
+    book.handle_timeouts(at(102));
+    assert!(!book.has_overdue(&here(), at(102)));
+    assert!(book.has_overdue(&"there".parse().unwrap(), at(102)));
+}
+
+#[test]
+fn a_lost_call_ends_at_once_whatever_is_still_heard_of_it() {
+    let (book, id) = book_with_a_call();
+
+    book.lose(id, at(10));
+    book.handle_reports(vec![(id.into(), Report::Ringing)], at(11));
+
+    assert_eq!(book.in_progress(), 0);
+    assert_eq!(book.unsaved(10)[0].call.progress.status, CallStatus::Failed);
 }
 
 #[test]
@@ -160,6 +190,37 @@ fn reports_of_calls_that_are_not_ours_are_dropped() {
     assert!(book.unsaved(10).is_empty());
 }
 
+#[test]
+fn what_comes_late_of_the_first_attempt_cannot_harm_the_second() {
+    let (book, id) = book_with_a_call();
+    let first = ChannelId::first(id);
+    let second = ChannelId { call: id, attempt: 2 };
+    let full = Report::HungUp { cause: 34, sip_code: None };
+    book.handle_reports(vec![(first, full)], at(1));
+
+    let again = book.revise(id, |call| drop(call.try_again("B".parse().unwrap(), at(1)))).unwrap();
+    book.handle_reports(vec![(first, Report::OriginateFailed { reason: 0 })], at(2));
+    book.handle_reports(vec![(first, BUSY)], at(2));
+    let waiting = book.next_timeout();
+    book.handle_reports(vec![(second, Report::Answered)], at(3));
+
+    assert_eq!((again.progress.attempt, waiting), (2, None));
+    let progress = book.look_at(id).unwrap().call.progress;
+    assert_eq!(progress.status, CallStatus::InProgress);
+}
+
+#[test]
+fn a_call_that_waits_is_not_missed_in_asterisks_list() {
+    let book = CallBook::default();
+    let waits = Call::queued(call(1).request, at(0));
+    book.follow_queued(waits);
+
+    let compared = book.handle_list(&here(), &HashSet::new(), at(100));
+
+    assert_eq!(compared, Compared { missing: 0, too_young: 0 });
+    assert!(!book.has_overdue(&here(), at(4_000)));
+}
+
 fn book_with_a_call() -> (CallBook, CallId) {
     let book = CallBook::default();
     let id = follow(&book, 1);
@@ -167,8 +228,15 @@ fn book_with_a_call() -> (CallBook, CallId) {
 }
 
 fn follow(book: &CallBook, id: u128) -> CallId {
-    book.follow(call(id));
-    CallId(Uuid::from_u128(id))
+    let call = call(id);
+    let id = call.id();
+    book.follow(call);
+    book.send_to(id, Place::at(here()));
+    id
+}
+
+fn here() -> AsteriskName {
+    AsteriskName::lone()
 }
 
 /// A call with a callback URL.

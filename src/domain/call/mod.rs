@@ -15,6 +15,7 @@ pub mod announcement;
 mod attempts;
 pub mod cause;
 mod channel_id;
+pub mod originate;
 mod progress;
 pub mod view;
 
@@ -28,6 +29,7 @@ use uuid::Uuid;
 use self::cause::Cause;
 pub use self::channel_id::ChannelId;
 pub use self::progress::Progress;
+use super::asterisk::AsteriskName;
 use super::did::{DidId, TrunkName};
 use super::number::E164;
 use super::tenant::{CampaignId, TenantId};
@@ -172,6 +174,11 @@ impl Call {
     pub fn initiated(request: CallRequest, now: DateTime<Utc>) -> Self {
         let progress = Progress { initiated_at: Some(now), ..Progress::new(CallStatus::Initiated) };
         Self::restored(request, progress)
+    }
+
+    /// Says which Asterisk the call is sent to. To be durable before that Asterisk hears of it.
+    pub fn sent_to(&mut self, asterisk: AsteriskName) {
+        self.progress.asterisk = Some(asterisk);
     }
 
     /// A call as the store remembers it.

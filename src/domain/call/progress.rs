@@ -4,12 +4,15 @@ use chrono::{DateTime, Utc};
 
 use super::CallStatus;
 use super::cause::Cause;
+use crate::domain::asterisk::AsteriskName;
 
 /// How far a call has come, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The state.
     pub status: CallStatus,
+    /// The Asterisk that has it, or was the last to be asked; none before one is chosen.
+    pub asterisk: Option<AsteriskName>,
     /// Why it ended.
     pub cause: Option<Cause>,
     /// The SIP status that ended it, where Asterisk tells (22 and later).
@@ -33,6 +36,7 @@ impl Progress {
     pub fn new(status: CallStatus) -> Self {
         Self {
             status,
+            asterisk: None,
             cause: None,
             sip_code: None,
             queued_at: None,
@@ -65,6 +69,7 @@ impl Progress {
         let over = passed.len() == steps.len() && self.status.is_end();
         Self {
             status: passed.last().map_or(self.status, |(status, _)| *status),
+            asterisk: self.asterisk.clone().filter(|_| reached(CallStatus::Initiated)),
             cause: self.cause.filter(|_| over),
             sip_code: self.sip_code.filter(|_| over),
             queued_at: self.queued_at,

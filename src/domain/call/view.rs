@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::cause::Cause;
 use super::{Call, CallId, CallStatus, Destination};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::E164;
 use crate::domain::tenant::{CampaignId, TenantId};
@@ -33,6 +34,8 @@ pub struct CallView {
     /// How often it went out: again by the next trunk where one could not carry it.
     #[serde(default = "once")]
     pub attempts: u32,
+    /// The Asterisk that places it, by its name in the configuration.
+    pub asterisk: Option<AsteriskName>,
     /// The pool the DID was picked from.
     pub campaign_id: Option<CampaignId>,
     /// Where the answered call goes: an extension's context, …
@@ -135,6 +138,7 @@ impl From<&Call> for CallView {
             },
             trunk: request.trunk.clone(),
             attempts: progress.attempt,
+            asterisk: progress.asterisk.clone(),
             campaign_id: request.campaign.clone(),
             context: None,
             exten: None,

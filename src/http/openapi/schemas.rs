@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::{CallId, CallStatus};
 use crate::domain::callback::{CallbackId, CallbackStatus};
 use crate::domain::campaign::Join;
@@ -53,6 +54,7 @@ schemas! {
     E164 "E164": pattern("A telephone number in E.164 form.", r"^\+[1-9][0-9]{6,14}$", "+14045556789");
     AreaCode "AreaCode": pattern("The digits of an area code, leading zeros kept.", "^[0-9]{1,7}$", "404");
     TrunkName "Trunk": pattern("The PJSIP endpoint a call leaves by.", "^[A-Za-z0-9_.-]{1,64}$", "PJSIP");
+    AsteriskName "AsteriskName": pattern("An Asterisk, by its name in the configuration.", "^[A-Za-z0-9_.-]{1,64}$", "pbx-1");
     Region "Region": pattern("A country, as ISO 3166-1 alpha-2.", "^[A-Za-z]{2}$", "US");
     DidId "DidId": uuid("The id of a DID.");
     CallId "CallId": uuid("The id of a call, also its channel's in Asterisk.");

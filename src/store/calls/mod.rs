@@ -13,6 +13,7 @@ use self::row::CallRow;
 pub(super) use self::save::{Told, save_to_postgres, save_to_sqlite};
 use super::ledger::WriterId;
 use super::{During, ListError, Page, Store, StoreError, on};
+use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::{Call, CallId, CallStatus};
 use crate::domain::did::DidId;
 use crate::domain::number::E164;
@@ -42,6 +43,8 @@ pub struct KnownRequest {
 
 const READ: &str = "select * from calls where tenant_id = $1 and id = $2";
 const READ_OPEN: &str = "select * from calls where writer = $1 and ended_at is null order by id";
+const SEND_TO: &str =
+    "update calls set asterisk = $3 where tenant_id = $1 and id = $2 and ended_at is null";
 const BY_KEY: &str =
     "select id, request_hash from calls where tenant_id = $1 and idempotency_key = $2";
 
@@ -118,6 +121,24 @@ impl Store {
             })
             .collect::<Result<_, _>>()
             .during("read the open calls")
+    }
+
+    /// Remembers that the tenant's call is sent to another Asterisk, because the one before certainly
+    /// did not take it. False if the call has ended meanwhile: then it must not be sent.
+    pub async fn send_call_to(
+        &self,
+        tenant: &TenantId,
+        id: CallId,
+        asterisk: &AsteriskName,
+    ) -> Result<bool, StoreError> {
+        let changed = on!(self.writes(), pool => sqlx::query(SEND_TO)
+            .bind(tenant.as_str())
+            .bind(id.0)
+            .bind(asterisk.as_str())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()));
+        changed.map(|rows| rows > 0).during("send the call to another Asterisk")
     }
 
     /// The call that the tenant placed under this idempotency key.

@@ -25,6 +25,7 @@ pub(super) struct CallRow {
     callback_url: Option<String>,
     journey: Option<Json<serde_json::Value>>,
     created_at: DateTime<Utc>,
+    asterisk: Option<String>,
     status: String,
     cause: Option<i64>,
     sip_code: Option<i64>,
@@ -65,6 +66,11 @@ impl TryFrom<CallRow> for Call {
         };
         let progress = Progress {
             status: row.status.parse().map_err(|error| Unreadable::new(id, error))?,
+            asterisk: row
+                .asterisk
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|error| Unreadable::new(id, error))?,
             cause: row.cause.map(small).map(Cause),
             sip_code: row.sip_code.map(small),
             queued_at: row.queued_at,

@@ -29,9 +29,8 @@ async fn a_congested_trunk_hands_its_call_to_the_next(version: Version) {
     rotary.json(&["dids", "add", FIRST, "--status", "active"]).await;
 
     let placed = rotary.post("/api/calls?wait=end", &json!({"to": "+14155550123"})).await;
-    let busy =
-        rotary.post("/api/calls?wait=end", &json!({"to": "+14155550486", "trunk": "carrier"}));
-    let busy = busy.await.json();
+    let by_hand = json!({"to": "+14155550486", "trunk": "carrier"});
+    let busy = rotary.post("/api/calls?wait=end", &by_hand).await.json();
 
     let over = placed.json();
     assert_eq!(

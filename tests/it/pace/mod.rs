@@ -77,7 +77,8 @@ async fn call_is(house: &House, id: &str, status: &str) -> Value {
 
 /// Hangs a call up on Asterisk's side.
 async fn hang_up(house: &House, id: &str) {
-    house.running.app.ami.hang_up(id).await.unwrap();
+    let asterisk = house.running.app.asterisks.first();
+    asterisk.hang_up(id.parse().unwrap()).await.unwrap();
 }
 
 async fn uses(house: &House) -> u64 {

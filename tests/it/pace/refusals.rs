@@ -77,7 +77,7 @@ async fn a_call_that_asterisk_refuses_gives_its_place_back() {
 
 #[tokio::test]
 async fn a_repeated_request_takes_no_second_place() {
-    let (house, _asterisk) = house_with(trunk(Limits::of(0, 1), WhenFull::Refuse)).await;
+    let (house, _asterisk) = house_with(trunk(Limits::of(0, 2), WhenFull::Refuse)).await;
     let ask = || Ask::post(CALLS, &json!({"to": RINGS})).header("idempotency-key", "k-1");
 
     let (one, other) = tokio::join!(house.ask(ask()), house.ask(ask()));

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use rotary::ami;
+use rotary::app::asterisks::{Settings, WireSettings, lines};
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
 use rotary::app::pace::SharedPace;
 use rotary::app::{App, SharedIndex};
+use rotary::domain::asterisk::AsteriskName;
 use rotary::domain::audit::Origin;
 use rotary::domain::did::{Did, DidStatus};
 use rotary::domain::number::Region;
@@ -70,10 +72,11 @@ async fn update(app: &App, file: String) -> ImportReport {
 }
 
 pub(super) fn app(store: &Store) -> App {
+    let wire = WireSettings::Ami(ami::Settings::default());
     App {
         store: store.clone(),
         ledger: ledger(store.clone(), writer(), LedgerSettings::default()).0,
-        ami: ami::line(ami::Settings::default()).0,
+        asterisks: lines(vec![Settings { name: AsteriskName::lone(), wire }]).0,
         index: SharedIndex::default(),
         campaigns: Default::default(),
         changes: Arc::default(),

@@ -23,6 +23,7 @@ on_both!(
     a_bad_use_does_not_fail_its_neighbours,
     a_use_is_taken_back_once,
     the_last_use_is_the_latest,
+    a_call_may_be_sent_elsewhere_while_it_is_open,
 );
 
 async fn a_use_is_refused_at_the_limit_and_the_row_is_told(store: &Store) {
@@ -36,6 +37,29 @@ async fn a_use_is_refused_at_the_limit_and_the_row_is_told(store: &Store) {
     let row = store.did(&tenant(), did.id).await.unwrap().unwrap();
     assert_eq!(second, Recorded::Refused(DidState::from(&row)));
     assert_eq!(row.usage_count, 1);
+    running.stop().await.unwrap();
+}
+
+async fn a_call_may_be_sent_elsewhere_while_it_is_open(store: &Store) {
+    let did = insert(store, 1, None).await.remove(0);
+    let running = run_ledger(store, writer());
+    let mut call = call_from(&did);
+    let (id, other) = (call.id(), "pbx-2".parse().unwrap());
+    running.ledger.record(use_with_call(&did, call.clone())).await.unwrap();
+    let asterisk = async || {
+        let found = store.call(&tenant(), id).await.unwrap().unwrap();
+        found.progress.asterisk.unwrap().to_string()
+    };
+
+    assert_eq!(asterisk().await, "pbx-1");
+    assert!(!store.send_call_to(&"t_2".parse().unwrap(), id, &other).await.unwrap());
+    assert_eq!(asterisk().await, "pbx-1");
+    assert!(store.send_call_to(&tenant(), id, &other).await.unwrap());
+    assert_eq!(asterisk().await, "pbx-2");
+    call.fail(now());
+    store.save_calls(&[&call], &[]).await.unwrap();
+    assert!(!store.send_call_to(&tenant(), id, &"pbx-3".parse().unwrap()).await.unwrap());
+    assert_eq!(asterisk().await, "pbx-2");
     running.stop().await.unwrap();
 }
 

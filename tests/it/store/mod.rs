@@ -187,7 +187,9 @@ pub(super) fn call_from(did: &Did) -> Call {
         journey: Some(serde_json::json!({"journeyId": "j_1", "nodeId": "n_4"})),
         created_at: now(),
     };
-    Call::initiated(request, now())
+    let mut call = Call::initiated(request, now());
+    call.sent_to("pbx-1".parse().unwrap());
+    call
 }
 
 pub(super) fn use_of(did: &Did) -> Use {
