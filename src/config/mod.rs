@@ -7,8 +7,8 @@ mod asterisks;
 mod environment;
 mod places;
 mod sections;
+mod trunks;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -199,16 +199,7 @@ fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {
 }
 
 fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, ConfigError> {
-    let mut trunks = BTreeMap::new();
-    for (name, section) in &sections.trunks {
-        let trunk = section.trunk();
-        if let Some(strange) = trunk.unknown_placeholder() {
-            let why =
-                format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");
-            return Err(value(format!("trunks.{name}.dial"), why));
-        }
-        trunks.insert(name.clone(), trunk);
-    }
+    trunks::check_calls(&sections.calls)?;
     let days = &sections.webhooks;
     for (key, days) in [
         ("webhooks.keep_delivered_days", days.keep_delivered_days),
@@ -234,7 +225,7 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
     };
     Ok(app::Settings {
         calls: sections.calls.clone(),
-        trunks,
+        trunks: trunks::trunks(sections)?,
         imports,
         callbacks: callback_settings(sections),
         ..app::Settings::default()

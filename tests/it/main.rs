@@ -27,6 +27,7 @@ mod isolation;
 mod limits;
 mod make_call;
 mod openapi;
+mod pace;
 mod ports;
 mod postgres;
 mod process;

@@ -5,6 +5,10 @@ use tokio_util::codec::Decoder;
 
 use crate::ami::codec::{Codec, Incoming};
 
+use uuid::Uuid;
+
+use crate::domain::call::CallId;
+
 use super::*;
 
 const BUSY: &[u8] =
@@ -17,7 +21,7 @@ const UNANSWERED: &[u8] =
 const LOCAL: &[u8] =
     include_bytes!("../../../tests/fixtures/ami/local_channel_with_two_halves.s2c");
 
-const OURS: CallId = CallId(Uuid::from_u128(7));
+const OURS: ChannelId = ours(7);
 
 #[test]
 fn a_captured_busy_callee_ends_with_its_cause() {
@@ -98,7 +102,7 @@ fn an_originate_response_is_known_by_its_action_id() {
 #[tokio::test]
 async fn unread_reports_keep_their_order_and_come_once() {
     let (reporter, mut reports) = channel();
-    let other = CallId(Uuid::from_u128(8));
+    let other = ours(8);
     let end = Report::HungUp { cause: 16, sip_code: None };
     for _ in 0..3 {
         reporter.put(OURS, Report::Ringing);
@@ -119,10 +123,10 @@ async fn unread_reports_keep_their_order_and_come_once() {
 fn reports_of_too_many_calls_are_dropped_and_those_kept_go_on() {
     let (reporter, _reports) = channel();
     for call in 0..MAX_CALLS {
-        assert!(reporter.put(CallId(Uuid::from_u128(call as u128)), Report::Ringing));
+        assert!(reporter.put(ours(call as u128), Report::Ringing));
     }
 
-    assert!(!reporter.put(CallId(Uuid::from_u128(MAX_CALLS as u128)), Report::Ringing));
+    assert!(!reporter.put(ours(MAX_CALLS as u128), Report::Ringing));
     assert!(reporter.put(OURS, Report::Answered));
 }
 
@@ -148,4 +152,8 @@ fn frames(bytes: &[u8]) -> Vec<Frame> {
         }
     }
     found
+}
+
+const fn ours(call: u128) -> ChannelId {
+    ChannelId { call: CallId(Uuid::from_u128(call)), attempt: 1 }
 }

@@ -8,7 +8,7 @@ use crate::ami::action::{InvalidHeader, message_of};
 use crate::ami::{self, AmiError};
 use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 
 /// How an Asterisk is reached.
 #[derive(Debug, Clone)]
@@ -112,13 +112,13 @@ impl Wire {
         }
     }
 
-    pub(super) async fn hang_up(&self, call: CallId, cause: Cause) -> Result<(), LineError> {
+    pub(super) async fn hang_up(&self, channel: ChannelId, cause: Cause) -> Result<(), LineError> {
         match self {
-            Self::Ami(client) => Ok(client.hang_up(&call.to_string(), cause).await?),
+            Self::Ami(client) => Ok(client.hang_up(&channel.to_string(), cause).await?),
         }
     }
 
-    pub(super) async fn channels(&self) -> Result<Vec<(CallId, Option<Report>)>, LineError> {
+    pub(super) async fn channels(&self) -> Result<Vec<(ChannelId, Option<Report>)>, LineError> {
         match self {
             Self::Ami(client) => Ok(client.channels().await?.iter().filter_map(seen).collect()),
         }
@@ -153,7 +153,7 @@ impl Reports {
     /// Waits for reports and takes all there are; none once the line has ended and all are read.
     ///
     /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Vec<(CallId, Report)>> {
+    pub async fn next(&mut self) -> Option<Vec<(ChannelId, Report)>> {
         match self {
             Self::Ami(reports) => reports.next().await,
         }
@@ -175,15 +175,15 @@ impl States {
     }
 }
 
-/// Ours are the channels whose unique id is one of our call ids. What a channel's state says is
+/// Ours are the channels whose unique id is one that we chose. What a channel's state says is
 /// told by nothing else if the line was down meanwhile.
-fn seen(channel: &ami::Channel) -> Option<(CallId, Option<Report>)> {
+fn seen(channel: &ami::Channel) -> Option<(ChannelId, Option<Report>)> {
     let report = match channel.state {
         5 => Some(Report::Ringing),
         6 => Some(Report::Answered),
         _ => None,
     };
-    Some((channel.unique_id.parse().ok().map(CallId)?, report))
+    Some((channel.unique_id.parse().ok()?, report))
 }
 
 impl From<ami::LineState> for LineState {

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod hang_up;
+mod next_trunk;
 mod scene;
 
 use serde_json::json;
