@@ -96,7 +96,9 @@ fn settle_end(app: &App, one: &mut Changed) -> Option<CallId> {
         warn!(%trunk, calls_per_second, "the carrier refuses calls; the trunk gets fewer");
     }
     let revised = app.calls.revise(id, |call| match &next {
-        Some(next) => drop(call.try_again(next.clone(), now())),
+        Some(next) => {
+            call.try_again(next.clone(), now());
+        }
         None => call.explain(verdict),
     });
     if let Some(call) = revised {

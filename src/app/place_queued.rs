@@ -42,11 +42,13 @@ pub async fn place_queued(
         }
         if !begin.is_empty() {
             let calls = initiate(&app, &begin, &stop).await;
-            calls.into_iter().for_each(|call| drop(placing.spawn(place(app.clone(), call))));
+            for call in calls {
+                placing.spawn(place(app.clone(), call, stop.clone()));
+            }
         }
         for call in app.pace.take_again() {
             if let Some(one) = app.calls.look_at(call) {
-                placing.spawn(place(app.clone(), one.call));
+                placing.spawn(place(app.clone(), one.call, stop.clone()));
             }
         }
         tokio::select! {
@@ -113,15 +115,25 @@ async fn initiate(app: &App, calls: &[CallId], stop: &CancellationToken) -> Vec<
 }
 
 /// Hands a call to an Asterisk that is up, once the store knows which.
-async fn place(app: App, mut call: Call) {
+async fn place(app: App, mut call: Call, stop: CancellationToken) {
     let (id, trunk, attempt) = (call.id(), call.request.trunk.clone(), call.progress.attempt);
-    let sent = match another_way(&app, &mut call, &[]).await {
-        Ok(Some(way)) => send(&app, &mut call, way).await,
-        Ok(None) => {
+    let way = loop {
+        match another_way(&app, &mut call, &[]).await {
+            Ok(way) => break way,
+            Err(error) => warn!(call.id = %id, "say where a call goes, trying again: {error}"),
+        }
+        tokio::select! {
+            () = sleep(RETRY) => {}
+            // It was never sent; the next run finds that Asterisk has no such call.
+            () = stop.cancelled() => return,
+        }
+    };
+    let sent = match way {
+        Some(way) => send(&app, &mut call, way).await,
+        None => {
             let why = "none of its trunk is there, or the call has ended".to_owned();
             Err(MakeCallError::AsteriskUnavailable(why))
         }
-        Err(error) => Err(error.into()),
     };
     match sent {
         Ok(()) => drop(app.calls.placed(id, now())),

@@ -198,7 +198,8 @@ fn what_comes_late_of_the_first_attempt_cannot_harm_the_second() {
     let full = Report::HungUp { cause: 34, sip_code: None };
     book.handle_reports(vec![(first, full)], at(1));
 
-    let again = book.revise(id, |call| drop(call.try_again("B".parse().unwrap(), at(1)))).unwrap();
+    let again =
+        book.revise(id, |call| assert!(call.try_again("B".parse().unwrap(), at(1)))).unwrap();
     book.handle_reports(vec![(first, Report::OriginateFailed { reason: 0 })], at(2));
     book.handle_reports(vec![(first, BUSY)], at(2));
     let waiting = book.next_timeout();

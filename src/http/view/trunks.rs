@@ -9,6 +9,7 @@ use crate::domain::pace::TrunkState;
 /// A trunk as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TrunkState)]
 pub struct TrunkView {
     /// Its name.
     pub name: TrunkName,
