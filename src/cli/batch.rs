@@ -65,12 +65,13 @@ fn tell(line: &[u8], tally: &mut Tally, output: &mut Output<'_>) -> Result<(), F
         return Ok(output.writer().write_all(line)?);
     }
     let (number, detail) = (result.line, result.problem.map(|problem| problem.detail));
-    Ok(match (result.call, detail) {
-        (Some(call), _) => {
-            output.line(format!("{number}  {}  {}  {}", call.to, call.from, call.id))?
+    match result.call {
+        Some(call) => {
+            output.line(format!("{number}  {}  {}  {}", call.to, call.from, call.id))?;
         }
-        (None, detail) => output.line(format!("{number}  {}", detail.unwrap_or_default()))?,
-    })
+        None => output.line(format!("{number}  {}", detail.unwrap_or_default()))?,
+    }
+    Ok(())
 }
 
 async fn open(path: &Path) -> Result<Body, Failure> {

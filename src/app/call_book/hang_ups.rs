@@ -174,7 +174,7 @@ mod tests {
         book.hang_up(id, at(5));
 
         let due = DueHangUp { channel: id.into(), asterisk: Some(here()), cause: Cause::NORMAL };
-        assert_eq!(book.take_hang_ups(10, at(5)), [due.clone()]);
+        assert_eq!(book.take_hang_ups(10, at(5)), std::slice::from_ref(&due));
         assert_eq!(book.take_hang_ups(10, at(500)), [], "Asterisk is being asked");
         book.hang_up_tried(id, Tried::Told, at(5));
         assert_eq!(book.next_hang_up(), Some(at(5) + AGAIN));
