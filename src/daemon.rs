@@ -27,6 +27,8 @@ use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
 use crate::app::live::Audience;
 use crate::app::meters::Meters;
+use crate::app::pace::SharedPace;
+use crate::app::place_queued::place_queued;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -86,6 +88,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        pace: SharedPace::new(config.app.pace()),
         outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
         audience: Audience::default(),
@@ -116,6 +119,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), stop));
     lifecycle.wires.spawn("hang up calls", |stop| hang_up_calls(app.clone(), state.writer, stop));
+    let placing = lifecycle.wires.tasks();
+    lifecycle.wires.spawn("place queued", |stop| place_queued(app.clone(), placing, stop));
     let sending = lifecycle.wires.tasks();
     lifecycle.wires.spawn("deliver callbacks", |stop| {
         deliver_callbacks(app.clone(), state.writer, sending, stop)

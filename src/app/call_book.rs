@@ -1,8 +1,9 @@
 //! The calls being followed: those that have not ended, and those whose end is not stored yet.
 //!
-//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes what changed to the store and
-//! announces it once it is committed.
+//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes
+//! what changed to the store and announces it once it is committed.
 
+mod deadlines;
 mod hang_ups;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,7 +17,7 @@ pub(super) use self::hang_ups::{DueHangUp, Tried};
 use super::asterisks::Place;
 use super::live::{Feed, News};
 use crate::domain::asterisk::AsteriskName;
-use crate::domain::call::{Call, CallId, Report, SETTLE};
+use crate::domain::call::{Call, CallId, CallStatus, ChannelId, Report, SETTLE};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -62,13 +63,6 @@ struct Followed {
     hanging_up: HangingUp,
 }
 
-/// What is due of a call, and when.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Deadlines {
-    timeout: Option<DateTime<Utc>>,
-    hang_up: Option<DateTime<Utc>>,
-}
-
 /// A call that changed and is not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Changed {
@@ -108,11 +102,26 @@ impl CallBook {
         self.lock().add(Followed::new(call, None, 0));
     }
 
-    /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
+    /// Follows a call that waits for its trunk and is on record, and tells of it.
+    pub(super) fn follow_queued(&self, call: Call) {
+        let (id, steps) = (call.id(), call.steps());
+        let told = Arc::new(call.clone());
+        let mut followed = Followed::new(call, None, 0);
+        let news = followed.air(told, steps);
+        let mut book = self.lock();
+        book.add(followed);
+        if book.tell(id) {
+            self.changed.notify_one();
+        }
+        self.air(book, [news]);
+    }
+
+    /// Follows a call that an earlier run of the daemon recorded and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
         // Nobody counts what was told of a call that nobody asked to be told of.
         let told = if call.request.callback_url.is_some() { told } else { call.steps() };
-        let placed_at = Some(call.request.created_at);
+        let waits = call.progress.status == CallStatus::Queued;
+        let placed_at = (!waits).then_some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
         let mut followed = Followed::new(call, placed_at, told);
@@ -157,6 +166,41 @@ impl CallBook {
         Some(call)
     }
 
+    /// A call that waited has its place on record and is to be handed to Asterisk. None if it is
+    /// not followed, or does not wait.
+    pub(super) fn initiate(&self, id: CallId, now: DateTime<Utc>) -> Option<Call> {
+        let call = self.lock().change_waiting(id, |call| call.initiate(now))?;
+        self.changed.notify_one();
+        Some(call)
+    }
+
+    /// The call, with what of it was told.
+    pub(super) fn look_at(&self, id: CallId) -> Option<Changed> {
+        let book = self.lock();
+        let Followed { call, told, .. } = book.calls.get(&id)?;
+        Some(Changed { call: call.clone(), told: *told })
+    }
+
+    /// A call whose end is not stored yet becomes what `change` makes of it; the call as it then is.
+    pub(super) fn revise(&self, id: CallId, change: impl FnOnce(&mut Call)) -> Option<Call> {
+        let mut book = self.lock();
+        book.change(id, |call| {
+            change(call);
+            false
+        });
+        let followed = book.calls.get_mut(&id)?;
+        if !followed.call.progress.status.is_end() {
+            (followed.placed_at, followed.place) = (None, None);
+        }
+        Some(followed.call.clone())
+    }
+
+    /// The present attempt of a call has failed for good; it is to be stored and told.
+    pub(super) fn give_up(&self, id: CallId, now: DateTime<Utc>) {
+        self.lock().change(id, |call| call.give_up(now));
+        self.changed.notify_one();
+    }
+
     /// Stops following a call that Asterisk never took.
     pub fn forget(&self, id: CallId) {
         let mut book = self.lock();
@@ -197,11 +241,14 @@ impl CallBook {
         self.lock().calls.contains_key(&id)
     }
 
-    /// Takes in reports, in their order. Those of calls we do not follow are dropped.
-    pub fn handle_reports(&self, reports: Vec<(CallId, Report)>, now: DateTime<Utc>) {
+    /// Takes in reports, in their order. Those of calls we do not follow are dropped, and those of an
+    /// earlier attempt than the present one.
+    pub fn handle_reports(&self, reports: Vec<(ChannelId, Report)>, now: DateTime<Utc>) {
         let mut book = self.lock();
-        for (id, report) in reports {
-            book.change(id, |call| call.handle_report(report, now));
+        for (channel, report) in reports {
+            book.change(channel.call, |call| {
+                call.channel_id() == channel && call.handle_report(report, now)
+            });
         }
         drop(book);
         self.changed.notify_one();
@@ -222,25 +269,29 @@ impl CallBook {
     pub fn handle_list(
         &self,
         asterisk: &AsteriskName,
-        listed: &HashSet<CallId>,
+        listed: &HashSet<ChannelId>,
         asked_at: DateTime<Utc>,
     ) -> Compared {
         let mut book = self.lock();
         let mut going = 0;
-        for id in listed {
-            let Some(followed) = book.calls.get(id).filter(|followed| followed.is_at(asterisk)) else {
-                continue;
+        for channel in listed {
+            let known = book.calls.get(&channel.call);
+            let present = |followed: &&Followed| {
+                followed.is_at(asterisk) && followed.call.channel_id() == *channel
             };
+            let Some(followed) = known.filter(present) else { continue };
             going += usize::from(!followed.call.progress.status.is_end());
-            book.change(*id, |call| {
+            book.change(channel.call, |call| {
                 call.handle_listed(asked_at);
                 false
             });
         }
         let unlisted = book.calls.values().filter(|followed| {
+            let status = followed.call.progress.status;
+            let asterisk_has_it = !status.is_end() && status != CallStatus::Queued;
             followed.is_at(asterisk)
-                && !followed.call.progress.status.is_end()
-                && !listed.contains(&followed.call.id())
+                && asterisk_has_it
+                && !listed.contains(&followed.call.channel_id())
         });
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
@@ -299,19 +350,29 @@ impl CallBook {
     /// These are stored, and all their changes have callbacks: announces them, and stops following
     /// those that have ended.
     pub(super) fn saved(&self, changed: Vec<Changed>) {
-        let calls: Vec<Arc<Call>> = changed.into_iter().map(|one| Arc::new(one.call)).collect();
-        let mut news = Vec::with_capacity(calls.len());
+        let mut news = Vec::with_capacity(changed.len());
+        let mut stored = Vec::with_capacity(changed.len());
         let mut book = self.lock();
-        for call in &calls {
-            let Some(followed) = book.calls.get_mut(&call.id()) else { continue };
-            followed.told = call.steps();
-            news.push(followed.air(call.clone(), call.steps()));
-            if call.progress.status.is_end() {
-                book.remove(call.id());
+        for Changed { call, .. } in changed {
+            let (id, over, steps) = (call.id(), call.progress.status.is_end(), call.steps());
+            let call = Arc::new(call);
+            match book.calls.get_mut(&id) {
+                // Its end was stored and announced meanwhile.
+                None if !over => continue,
+                None => {}
+                Some(followed) => {
+                    followed.told = followed.told.max(steps);
+                    news.push(followed.air(call.clone(), steps));
+                    if over {
+                        book.remove(id);
+                        book.unsaved.remove(&id);
+                    }
+                }
             }
+            stored.push(call);
         }
         self.air(book, news);
-        for call in calls {
+        for call in stored {
             // Nobody may be listening.
             let _ = self.announcements.send(call);
         }
@@ -349,14 +410,9 @@ impl Followed {
         self.aired = aired.max(steps);
         News { call, steps: aired..steps }
     }
-    }
 
     fn is_at(&self, asterisk: &AsteriskName) -> bool {
         self.place.as_ref().is_some_and(|place| place.asterisk() == asterisk)
-    }
-
-    fn deadlines(&self) -> Deadlines {
-        Deadlines { timeout: self.call.next_timeout(), hang_up: self.hanging_up.due(&self.call) }
     }
 }
 
@@ -372,6 +428,20 @@ impl Book {
         untold
     }
 
+    /// Changes a call outside of reports; the call, if that did anything.
+    fn change_waiting(
+        &mut self,
+        id: CallId,
+        change: impl FnOnce(&mut Call) -> bool,
+    ) -> Option<Call> {
+        let mut moved = false;
+        self.change(id, |call| {
+            moved = change(call);
+            moved
+        });
+        self.calls.get(&id).filter(|_| moved).map(|followed| followed.call.clone())
+    }
+
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {
         let Some(followed) = self.calls.get_mut(&id) else { return };
         let before = followed.deadlines();
@@ -383,35 +453,6 @@ impl Book {
         }
         let after = followed.deadlines();
         self.reschedule(id, before, after);
-    }
-
-    fn add(&mut self, followed: Followed) {
-        let (id, after) = (followed.call.id(), followed.deadlines());
-        self.calls.insert(id, followed);
-        self.reschedule(id, Deadlines::default(), after);
-    }
-
-    fn remove(&mut self, id: CallId) {
-        if let Some(followed) = self.calls.remove(&id) {
-            self.reschedule(id, followed.deadlines(), Deadlines::default());
-        }
-    }
-
-    fn reschedule(&mut self, id: CallId, before: Deadlines, after: Deadlines) {
-        let first = self.hang_ups.first().copied();
-        for (set, before, after) in [
-            (&mut self.timeouts, before.timeout, after.timeout),
-            (&mut self.hang_ups, before.hang_up, after.hang_up),
-        ] {
-            if before != after {
-                before.map(|due| set.remove(&(due, id)));
-                after.map(|due| set.insert((due, id)));
-            }
-        }
-        let now_first = self.hang_ups.first().copied();
-        if now_first.is_some_and(|now_first| first.is_none_or(|first| now_first < first)) {
-            self.hang_ups_sooner.notify_one();
-        }
     }
 }
 

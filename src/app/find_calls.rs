@@ -34,9 +34,12 @@ pub async fn find(app: &App, tenant: &TenantId, id: CallId) -> Result<Option<Cal
 pub async fn wait_for(app: &App, call: Call, until: Until) -> Result<Call, StoreError> {
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let ring = seconds(call.request.ring_timeout_seconds) + GRACE;
+    let waits = call.progress.status == CallStatus::Queued;
+    let queue = if waits { app.settings.calls.queue_patience() } else { Duration::ZERO };
+    let talk = call.request.time_limit_seconds.map_or(TALK_MAX, seconds) + GRACE;
     let limit = match until {
-        Until::Answer => ring,
-        Until::End => ring + call.request.time_limit_seconds.map_or(TALK_MAX, seconds) + GRACE,
+        Until::Answer => queue + ring,
+        Until::End => queue + ring + talk,
     };
     let (tenant, id) = (call.request.tenant.clone(), call.id());
     match timeout(limit, come_to(app, &tenant, id, until)).await {

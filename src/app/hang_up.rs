@@ -15,9 +15,10 @@ use tracing::{debug, info, warn};
 use super::asterisks::LineError;
 use super::call_book::{DueHangUp, Tried};
 use super::follow_calls::until;
+use super::place_queued::cancel_queued;
 use super::{App, now};
 use crate::domain::audit::Origin;
-use crate::domain::call::{Call, CallId};
+use crate::domain::call::{Call, CallId, CallStatus};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
 use crate::store::ledger::WriterId;
@@ -53,6 +54,12 @@ pub async fn hang_up(
     if let Some(at) = asked.and_then(|call| call.progress.hang_up_asked_at) {
         app.calls.hang_up(id, at);
     }
+    // One that waits for its trunk has nothing to hang up. One that just began is hung up when it shows.
+    if call.as_ref().is_some_and(|call| call.progress.status == CallStatus::Queued)
+        && let Some(canceled) = cancel_queued(app, id).await?
+    {
+        return Ok(Some(canceled));
+    }
     Ok(call)
 }
 
@@ -83,12 +90,13 @@ pub async fn hang_up_calls(
 }
 
 async fn tell(app: &App, due: DueHangUp) -> (CallId, Tried) {
-    let DueHangUp { call: id, asterisk, cause } = due;
+    let DueHangUp { channel, asterisk, cause } = due;
+    let id = channel.call;
     let Some(asterisk) = asterisk.and_then(|name| app.asterisks.named(&name)) else {
         // It is on no Asterisk yet, or on one that is no longer configured.
         return (id, Tried::Refused);
     };
-    let tried = match asterisk.hang_up(id, cause).await {
+    let tried = match asterisk.hang_up(channel, cause).await {
         Ok(()) => {
             info!(call.id = %id, cause = cause.0, "call hung up");
             Tried::Told
@@ -113,7 +121,15 @@ async fn tell(app: &App, due: DueHangUp) -> (CallId, Tried) {
 /// Takes wishes out of the store into the book.
 async fn learn(app: &App, writer: WriterId) {
     match timeout(LOOK_PATIENCE, app.store.asked_hang_ups(writer)).await {
-        Ok(Ok(asked)) => asked.into_iter().for_each(|(id, at)| app.calls.learn_hang_up(id, at)),
+        Ok(Ok(asked)) => {
+            for (id, at) in asked {
+                if app.calls.learn_hang_up(id, at) == Some(CallStatus::Queued)
+                    && let Err(error) = cancel_queued(app, id).await
+                {
+                    debug!(call.id = %id, "cancel a call that waits, trying again: {error}");
+                }
+            }
+        }
         Ok(Err(error)) => debug!("{error}"),
         Err(_) => debug!("look for calls to hang up: no answer from the store"),
     }

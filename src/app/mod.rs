@@ -19,7 +19,9 @@ pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
 pub mod meters;
+pub mod pace;
 pub mod pick_did;
+pub mod place_queued;
 pub mod replay_callbacks;
 pub mod status;
 pub mod warm_up;
@@ -41,9 +43,11 @@ use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
 use self::live::Audience;
 use self::meters::{Meters, MetricsSettings};
+use self::pace::SharedPace;
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
+use crate::domain::pace::{Limits, Rules, TrunkRules};
 use crate::domain::rotation::RotationIndex;
 use crate::store::Store;
 use crate::store::ledger::Ledger;
@@ -66,6 +70,8 @@ pub struct App {
     pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
+    /// How fast calls leave, and how many at once.
+    pub pace: SharedPace,
     /// Notified when callbacks may have become due.
     pub outbox: Arc<Notify>,
     /// The imports under way.
@@ -127,18 +133,27 @@ pub struct CallDefaults {
     pub ring_timeout_seconds: u32,
     /// How long an answered call may last, in seconds from the answer; 0 is without end.
     pub time_limit_seconds: u32,
+    /// How long a call may wait for its trunk, in seconds.
+    pub queue_seconds_max: u32,
+    /// How many calls a tenant may begin within a second; 0 is no limit.
+    pub tenant_calls_per_second: u32,
+    /// How many calls of a tenant may be in progress; 0 is no limit.
+    pub tenant_channels_max: u32,
+    /// How many calls may begin that show the same DID, within a second; 0 is no limit.
+    pub did_calls_per_second: u32,
+    /// How many calls that show the same DID may be in progress; 0 is no limit.
+    pub did_channels_max: u32,
 }
 
 /// `[trunks.NAME]`: how calls leave by this trunk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
-    #[serde(default = "Trunk::default_dial")]
     pub dial: String,
     /// The Asterisks its calls may leave by; none named: any.
-    #[serde(default)]
     pub asterisk: Vec<AsteriskName>,
+    /// How fast, how many, and what then.
+    pub rules: TrunkRules,
 }
 
 impl Default for Settings {
@@ -170,11 +185,35 @@ impl Default for CallDefaults {
             priority: 1,
             ring_timeout_seconds: 30,
             time_limit_seconds: 4 * 60 * 60,
+            queue_seconds_max: 120,
+            tenant_calls_per_second: 0,
+            tenant_channels_max: 0,
+            did_calls_per_second: 0,
+            did_channels_max: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// How fast calls may leave, and how many at once.
+    pub fn pace(&self) -> Rules {
+        let calls = &self.calls;
+        let trunks = self.trunks.iter().map(|(name, trunk)| (name.clone(), trunk.rules.clone()));
+        Rules {
+            trunks: trunks.collect(),
+            tenant: Limits::of(calls.tenant_calls_per_second, calls.tenant_channels_max),
+            did: Limits::of(calls.did_calls_per_second, calls.did_channels_max),
+            ..Rules::default()
         }
     }
 }
 
 impl CallDefaults {
+    /// How long a call may wait for its trunk.
+    pub fn queue_patience(&self) -> Duration {
+        Duration::from_secs(self.queue_seconds_max.into())
+    }
+
     /// Where an answered call goes when its request does not say.
     pub fn destination(&self) -> Destination {
         Destination::Dialplan {
@@ -212,7 +251,7 @@ impl Trunk {
 
 impl Default for Trunk {
     fn default() -> Self {
-        Self { dial: Self::default_dial(), asterisk: Vec::new() }
+        Self { dial: Self::default_dial(), asterisk: Vec::new(), rules: TrunkRules::default() }
     }
 }
 

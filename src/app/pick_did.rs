@@ -8,7 +8,8 @@ use tracing::warn;
 
 use super::{App, call_steps, now};
 use crate::domain::call::Call;
-use crate::domain::did::{DidId, DidState};
+use crate::domain::did::{DidId, DidState, TrunkName};
+use crate::domain::pace::Refused;
 use crate::domain::rotation::{NotPickable, Pick, Want};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -36,6 +37,9 @@ pub enum PickError {
     /// The DID that was asked for cannot be shown.
     #[error("{0}")]
     NotPickable(#[from] NotPickable),
+    /// A limit is met.
+    #[error("{0}")]
+    Full(Full),
     /// The DID's calls leave by Asterisks that are all down. Nothing is counted.
     #[error("no Asterisk of its trunk is up: {0}")]
     NoWay(String),
@@ -50,10 +54,20 @@ pub enum PickError {
     TooSlow,
 }
 
+/// The limit that a call met on its way to this trunk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", refused.limit.says(trunk, refused.max))]
+pub struct Full {
+    /// The trunk of the DID that was picked.
+    pub trunk: TrunkName,
+    /// The limit.
+    pub refused: Refused,
+}
+
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
 /// When this returns a pick, its use is committed and the index knows it. What `call` refuses is
-/// given back before anything is counted.
+/// given back before anything is counted, and so is the place that it took for what is not.
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
@@ -74,7 +88,11 @@ async fn pick(
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
         let call = call(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
-        match record(app, &pick, call.as_ref(), deadline).await? {
+        let recorded = record(app, &pick, call.as_ref(), deadline).await;
+        if let (Some(new), false) = (&call, matches!(recorded, Ok(Recorded::Counted { .. }))) {
+            app.pace.give_back(new.call.id());
+        }
+        match recorded? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);
                 return Ok((pick, call));

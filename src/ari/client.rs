@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use super::originate::{InvalidField, body_of};
 use super::reconnect::Line;
 use super::rest::Rest;
 use super::{AriError, Settings};
+use crate::domain::call::ChannelId;
 use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
 use crate::line::reports::{self, Reports};
@@ -83,14 +83,11 @@ impl Client {
     }
 
     /// Hangs up the channel with this id, telling the far end why. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, channel_id: &str, cause: Cause) -> Result<(), AriError> {
+    pub async fn hang_up(&self, channel: ChannelId, cause: Cause) -> Result<(), AriError> {
         self.line_is_up()?;
-        // Ours are UUIDs; anything else has no business in a path.
-        let id: Uuid =
-            channel_id.parse().map_err(|_| AriError::Refused("No such channel".to_owned()))?;
         // Words that Asterisk 16 knows as well as 22.
         let reason = if cause == Cause::NO_ANSWER { "no_answer" } else { "normal" };
-        let path = format!("/channels/{id}?reason={reason}");
+        let path = format!("/channels/{channel}?reason={reason}");
         self.rest.send(Method::DELETE, &path, None).await?.done()
     }
 

@@ -6,10 +6,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::domain::call::cause::Cause;
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 
 /// The events we ask for; Asterisk sends a dozen more for every call.
 pub(super) const WANTED: [&str; 4] =
@@ -19,7 +18,7 @@ pub(super) const WANTED: [&str; 4] =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
     /// What became of a call of ours: one report, or both halves of its end.
-    Reports(CallId, Report, Option<Report>),
+    Reports(ChannelId, Report, Option<Report>),
     /// Another connection has our application, and its events.
     Replaced,
     /// Nothing that concerns us.
@@ -69,7 +68,7 @@ pub(super) fn read(text: &str, application: &str) -> Heard {
     said.map_or(Heard::Nothing, |(call, first, second)| Heard::Reports(call, first, second))
 }
 
-type Said = Option<(CallId, Report, Option<Report>)>;
+type Said = Option<(ChannelId, Report, Option<Report>)>;
 
 fn moved(event: &Event<'_>) -> Said {
     let channel = event.channel.as_ref()?;
@@ -114,8 +113,8 @@ fn ended(event: &Event<'_>) -> Said {
     Some((call(channel)?, Report::HungUp { cause, sip_code: event.tech_cause }, why))
 }
 
-fn call(channel: &Channel<'_>) -> Option<CallId> {
-    Some(&*channel.id).filter(|id| id.len() == 36)?.parse::<Uuid>().ok().map(CallId)
+fn call(channel: &Channel<'_>) -> Option<ChannelId> {
+    channel.id.parse().ok()
 }
 
 #[cfg(test)]

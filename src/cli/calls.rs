@@ -283,10 +283,16 @@ fn print(call: &CallView, output: &mut Output<'_>) -> Result<(), Failure> {
         ("call", call.id.to_string()),
         ("status", call.status.to_string()),
         ("to", call.to.to_string()),
-        ("from", format!("{} by {}", call.from, call.did.trunk)),
+        ("from", format!("{} by {}", call.from, call.trunk)),
+        ("attempts", attempts(call)),
         ("cause", cause(call).unwrap_or_default()),
         ("talk", talked.map(|seconds| format!("{seconds} s")).unwrap_or_default()),
     ])?)
+}
+
+/// Nothing for the one attempt that most calls need.
+fn attempts(call: &CallView) -> String {
+    if call.attempts > 1 { call.attempts.to_string() } else { String::new() }
 }
 
 fn row(call: &CallView) -> [String; 7] {

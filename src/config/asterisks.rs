@@ -156,8 +156,9 @@ fn endpoints(sections: &Sections, asterisk: &AsteriskName) -> Vec<String> {
         .trunks
         .iter()
         .filter(|(_, trunk)| trunk.asterisks().is_empty() || trunk.asterisks().contains(asterisk));
+    // A trunk that cannot work is told of where all trunks are read.
     let endpoints: BTreeSet<String> =
-        trunks.filter_map(|(name, trunk)| trunk.trunk().endpoint(name)).collect();
+        trunks.filter_map(|(name, trunk)| trunk.trunk(name).ok()?.endpoint(name)).collect();
     endpoints.into_iter().collect()
 }
 

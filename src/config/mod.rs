@@ -8,8 +8,8 @@ mod environment;
 mod named_files;
 mod places;
 mod sections;
+mod trunks;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -208,16 +208,7 @@ fn wire_settings(
 }
 
 fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, ConfigError> {
-    let mut trunks = BTreeMap::new();
-    for (name, section) in &sections.trunks {
-        let trunk = section.trunk();
-        if let Some(strange) = trunk.unknown_placeholder() {
-            let why =
-                format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");
-            return Err(value(format!("trunks.{name}.dial"), why));
-        }
-        trunks.insert(name.clone(), trunk);
-    }
+    trunks::check_calls(&sections.calls)?;
     let days = &sections.webhooks;
     for (key, days) in [
         ("webhooks.keep_delivered_days", days.keep_delivered_days),
@@ -243,7 +234,7 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
     };
     Ok(app::Settings {
         calls: sections.calls.clone(),
-        trunks,
+        trunks: trunks::trunks(sections)?,
         imports,
         callbacks: callback_settings(sections)?,
         metrics: sections.metrics,

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::asterisks::OneOrMany;
+use super::trunks::TrunkSection;
 use crate::app::meters::MetricsSettings;
-use crate::app::{CallDefaults, ImportLimits, Trunk};
+use crate::app::{CallDefaults, ImportLimits};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
 use crate::http::limits;
@@ -105,21 +106,6 @@ pub(super) struct Imports {
     pub(super) at_once: usize,
 }
 
-/// `[trunks.NAME]`: what [`Trunk`] knows, and what paces a trunk in a later version.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct TrunkSection {
-    dial: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    asterisk: Option<OneOrMany<AsteriskName>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calls_per_second: Option<toml::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channels_max: Option<toml::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    when_full: Option<toml::Value>,
-}
-
 impl Default for Asterisk {
     fn default() -> Self {
         Self {
@@ -159,27 +145,6 @@ impl Default for Imports {
     }
 }
 
-impl TrunkSection {
-    pub(super) fn trunk(&self) -> Trunk {
-        let usual = Trunk::default();
-        Trunk { dial: self.dial.clone().unwrap_or(usual.dial), asterisk: self.asterisks().to_vec() }
-    }
-
-    /// The Asterisks that the trunk names.
-    pub(super) fn asterisks(&self) -> &[AsteriskName] {
-        self.asterisk.as_ref().map_or(&[], OneOrMany::as_slice)
-    }
-
-    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
-        let paced = [
-            ("calls_per_second", &self.calls_per_second),
-            ("channels_max", &self.channels_max),
-            ("when_full", &self.when_full),
-        ];
-        paced.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key)
-    }
-}
-
 /// Reads a file. An error names the line and the key.
 pub(super) fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
     let text = std::fs::read_to_string(path)
@@ -206,10 +171,7 @@ impl Sections {
     pub(super) fn without_effect(&self) -> Vec<String> {
         let sections = [("agi", &self.agi)];
         let whole = sections.into_iter().filter(|(_, table)| table.is_some());
-        let trunks = self.trunks.iter().flat_map(|(name, trunk)| {
-            trunk.without_effect().map(move |key| format!("trunks.{name}.{key}"))
-        });
-        whole.map(|(name, _)| name.to_owned()).chain(trunks).collect()
+        whole.map(|(name, _)| name.to_owned()).collect()
     }
 }
 

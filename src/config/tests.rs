@@ -1,6 +1,9 @@
 //! What a person may get wrong in a configuration, and what they are told.
 
 use super::*;
+use crate::domain::call::cause::Cause;
+use crate::domain::pace::verdict::Verdict;
+use crate::domain::pace::{Limits, WhenFull};
 
 #[test]
 fn without_any_configuration_sqlite_and_the_local_asterisk_are_used() {
@@ -45,6 +48,46 @@ fn limits_have_defaults_and_may_be_taken_away() {
     );
     assert_eq!(changed.http.limits.requests_per_second, 0);
     assert_eq!(changed.http.limits.failed_attempts_per_minute, 5);
+}
+
+#[test]
+fn a_trunk_is_paced_as_its_section_says() {
+    let file = file(
+        "[trunks.A]\ncalls_per_second = 20\nchannels_max = 100\nwhen_full = \"refuse\"\nnext = \"B\"\n\
+         [trunks.A.causes]\n486 = \"throttled\"\n\"34\" = \"busy\"\n\
+         [trunks.B]\n[calls]\ntenant_channels_max = 5\n",
+    );
+    let environment = variables(&[("ROTARY_TRUNKS__B__QUEUE_MAX", "7")]);
+
+    let config = read(Some(file.path()), &environment).unwrap();
+
+    let rules = config.app.pace();
+    let [a, b] = ["A", "B"].map(|name| rules.trunk(&name.parse().unwrap()));
+    assert_eq!((a.limits, a.when_full), (Limits::of(20, 100), WhenFull::Refuse));
+    assert_eq!(a.causes.verdict(Cause::USER_BUSY, Some(486)), Verdict::Throttled);
+    assert_eq!(a.causes.verdict(Cause::CONGESTION, None), Verdict::Busy);
+    assert_eq!((b.limits, b.when_full, b.queue_max), (Limits::default(), WhenFull::Queue, 7));
+    assert_eq!(rules.tenant, Limits::of(0, 5));
+    assert!(config.print().contains("calls_per_second = 20"), "{}", config.print());
+    assert_eq!(config.without_effect, [""; 0]);
+}
+
+#[test]
+fn what_cannot_pace_a_trunk_is_named_by_its_key() {
+    for (text, key) in [
+        ("[trunks.A]\nnext = \"A\"", "trunks.A.next: the trunks lead round"),
+        ("[trunks.A]\nnext = \"B\"\n[trunks.B]\nnext = \"A\"", "trunks.A.next: the trunks lead"),
+        ("[trunks.A]\nnext = \"B\"", "trunks.A.next: there is no [trunks.B]"),
+        ("[trunks.A.causes]\n200 = \"busy\"", "trunks.A.causes: \"200\" is neither"),
+        ("[trunks.A.causes]\n486 = \"slow\"", "unknown variant `slow`"),
+        ("[trunks.A]\nwhen_full = \"wait\"", "unknown variant `wait`"),
+        ("[trunks.A]\ncalls_per_second = 20000", "trunks.A.calls_per_second: at most"),
+        ("[calls]\nqueue_seconds_max = 0", "calls.queue_seconds_max: a call waits"),
+    ] {
+        let said = read(Some(file(text).path()), &vec![]).err().unwrap().to_string();
+
+        assert!(said.contains(key), "{text}: {said}");
+    }
 }
 
 #[test]
@@ -188,11 +231,11 @@ fn callbacks_go_inside_only_where_that_is_said() {
 
 #[test]
 fn what_has_no_effect_yet_is_named() {
-    let file = file("[agi]\nlisten = \"127.0.0.1:4573\"\n[trunks.PJSIP]\nchannels_max = 5\n");
+    let file = file("[agi]\nlisten = \"127.0.0.1:4573\"\n");
 
     let config = read(Some(file.path()), &vec![]).unwrap();
 
-    assert_eq!(config.without_effect, ["agi", "trunks.PJSIP.channels_max"]);
+    assert_eq!(config.without_effect, ["agi"]);
 }
 
 const TWO: &str = "[[asterisk]]\nname = \"pbx-1\"\naddress = \"10.0.0.1:5038\"\n\

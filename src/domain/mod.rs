@@ -13,5 +13,6 @@ pub mod did_change;
 pub mod did_csv;
 pub mod json;
 pub mod number;
+pub mod pace;
 pub mod rotation;
 pub mod tenant;

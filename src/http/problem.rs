@@ -125,6 +125,13 @@ codes! {
     HeadTooLarge         REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     TooManyImports       TOO_MANY_REQUESTS      "too_many_imports"       "Too many imports at once";
     TooManyStreams       TOO_MANY_REQUESTS      "too_many_streams"       "Too many event streams at once";
+    TrunkChannels        TOO_MANY_REQUESTS      "trunk_channels"         "The trunk has no free channel";
+    TrunkCps             TOO_MANY_REQUESTS      "trunk_cps"              "The trunk takes no more calls this second";
+    TrunkQueue           TOO_MANY_REQUESTS      "trunk_queue"            "Too many calls wait for the trunk";
+    TenantChannels       TOO_MANY_REQUESTS      "tenant_channels"        "The tenant has too many calls in progress";
+    TenantCps            TOO_MANY_REQUESTS      "tenant_cps"             "The tenant begins too many calls a second";
+    DidChannels          TOO_MANY_REQUESTS      "did_channels"           "The DID is shown by too many calls";
+    DidCps               TOO_MANY_REQUESTS      "did_cps"                "The DID begins too many calls a second";
     Internal             INTERNAL_SERVER_ERROR  "internal_error"         "Something broke inside";
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 
 /// The most calls that may have unread reports. Beyond it reports are dropped and counted; the
 /// calls are settled like those whose events were lost, by asking Asterisk.
@@ -35,9 +35,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Unread {
-    reports: Vec<(CallId, Report)>,
+    reports: Vec<(ChannelId, Report)>,
     /// The kinds among `reports`, a bit each.
-    kinds: HashMap<CallId, u8>,
+    kinds: HashMap<ChannelId, u8>,
     ended: bool,
 }
 
@@ -49,7 +49,7 @@ pub fn channel() -> (Reporter, Reports) {
 
 impl Reporter {
     /// Keeps a report until it is read; false if it had to be dropped.
-    pub fn put(&self, call: CallId, report: Report) -> bool {
+    pub fn put(&self, call: ChannelId, report: Report) -> bool {
         let mut unread = self.shared.lock();
         let full = unread.kinds.len() >= MAX_CALLS && !unread.kinds.contains_key(&call);
         if full {
@@ -78,7 +78,7 @@ impl Reports {
     /// Waits for reports and takes all there are; none once the line has ended and all are read.
     ///
     /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Vec<(CallId, Report)>> {
+    pub async fn next(&mut self) -> Option<Vec<(ChannelId, Report)>> {
         loop {
             {
                 let mut unread = self.shared.lock();

@@ -342,6 +342,8 @@ fn heavy_call(n: u64) -> Call {
         ring_timeout_seconds: 30,
         callback_url: None,
         journey: Some(json!("j".repeat(16_000))),
+        reason: None,
+        time_limit_seconds: None,
         created_at: now,
     };
     Call::initiated(request, now)

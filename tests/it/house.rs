@@ -148,6 +148,18 @@ impl House {
         Self { running: daemon::start(config).await.unwrap(), folder, configured }
     }
 
+    /// Stops it as SIGTERM does and starts it again with what it left, its configuration changed so.
+    pub(crate) async fn restart(self, change: impl FnOnce(&mut Config)) -> Self {
+        let Self { running, folder, configured } = self;
+        {
+            // Its hold on the state directory goes with what is left of it.
+            let running = running;
+            running.lifecycle.stop(Duration::from_secs(60)).await;
+            running.app.store.close().await;
+        }
+        Self::open_as(folder, configured, change).await
+    }
+
     /// Stops it as SIGTERM does.
     pub(crate) async fn close(self) {
         self.running.lifecycle.stop(Duration::from_secs(60)).await;

@@ -34,6 +34,7 @@ mod limits;
 mod make_call;
 mod metrics;
 mod openapi;
+mod pace;
 mod ports;
 mod postgres;
 mod process;

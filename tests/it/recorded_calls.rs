@@ -261,6 +261,7 @@ fn recording(name: &str, messages: Vec<Headers>) -> Recording {
     }
     let heard = decode(stream.as_bytes());
     let reports = heard.iter().filter_map(report::read);
+    let reports = reports.map(|(channel, report)| (channel.call, report));
     let reports = reports.filter(|(id, _)| channels.contains(id)).collect();
     Recording { name: name.to_owned(), channels, reports }
 }
@@ -303,6 +304,8 @@ fn call(id: CallId, now: DateTime<Utc>) -> Call {
         ring_timeout_seconds: 30,
         callback_url: None,
         journey: None,
+        reason: None,
+        time_limit_seconds: None,
         created_at: now,
     };
     Call::initiated(request, now)

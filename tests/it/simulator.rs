@@ -243,7 +243,7 @@ async fn a_thousand_calls_at_once_all_end() {
     while !calls.is_empty() {
         for (call, report) in house.reports.next().await.unwrap() {
             if is_hangup(report) {
-                assert!(calls.remove(&call), "ended twice: {call}");
+                assert!(calls.remove(&call.call), "ended twice: {call:?}");
             }
         }
     }
@@ -299,7 +299,7 @@ impl House {
         let mut reports = Vec::new();
         while !reports.iter().any(|report| last(*report)) {
             let next = self.reports.next().await.unwrap();
-            reports.extend(next.into_iter().filter(|(id, _)| *id == call).map(|(_, r)| r));
+            reports.extend(next.into_iter().filter(|(id, _)| id.call == call).map(|(_, r)| r));
         }
         reports
     }

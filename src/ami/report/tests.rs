@@ -5,6 +5,10 @@ use tokio_util::codec::Decoder;
 
 use crate::ami::codec::{Codec, Incoming};
 
+use uuid::Uuid;
+
+use crate::domain::call::CallId;
+
 use super::*;
 
 const BUSY: &[u8] =
@@ -17,7 +21,7 @@ const UNANSWERED: &[u8] =
 const LOCAL: &[u8] =
     include_bytes!("../../../tests/fixtures/ami/local_channel_with_two_halves.s2c");
 
-const OURS: CallId = CallId(Uuid::from_u128(7));
+const OURS: ChannelId = ours(7);
 
 #[test]
 fn a_captured_busy_callee_ends_with_its_cause() {
@@ -117,4 +121,8 @@ fn frames(bytes: &[u8]) -> Vec<Frame> {
         }
     }
     found
+}
+
+const fn ours(call: u128) -> ChannelId {
+    ChannelId { call: CallId(Uuid::from_u128(call)), attempt: 1 }
 }

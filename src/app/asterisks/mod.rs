@@ -15,7 +15,7 @@ pub use self::wire::{
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 
 /// One Asterisk as it is configured.
 #[derive(Debug, Clone)]
@@ -179,13 +179,13 @@ impl Asterisk {
         self.wire.originate(asked).await
     }
 
-    /// Hangs up the channel of this call, with this cause. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, call: CallId, cause: Cause) -> Result<(), LineError> {
-        self.wire.hang_up(call, cause).await
+    /// Hangs up the channel of a call's attempt, with this cause. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, channel: ChannelId, cause: Cause) -> Result<(), LineError> {
+        self.wire.hang_up(channel, cause).await
     }
 
-    /// Those of our calls that Asterisk has, each with what its channel's state says of it.
-    pub async fn channels(&self) -> Result<Vec<(CallId, Option<Report>)>, LineError> {
+    /// The channels of our calls that Asterisk has, each with what its channel's state says of it.
+    pub async fn channels(&self) -> Result<Vec<(ChannelId, Option<Report>)>, LineError> {
         self.wire.channels().await
     }
 

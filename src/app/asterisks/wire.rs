@@ -9,7 +9,7 @@ use crate::ami::{self, AmiError};
 use crate::ari::{self, AriError, InvalidField};
 use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 use crate::line;
 pub use crate::line::reports::Reports;
 
@@ -117,14 +117,14 @@ impl Wire {
         }
     }
 
-    pub(super) async fn hang_up(&self, call: CallId, cause: Cause) -> Result<(), LineError> {
+    pub(super) async fn hang_up(&self, channel: ChannelId, cause: Cause) -> Result<(), LineError> {
         match self {
-            Self::Ami(client) => Ok(client.hang_up(&call.to_string(), cause).await?),
-            Self::Ari(client) => Ok(client.hang_up(&call.to_string(), cause).await?),
+            Self::Ami(client) => Ok(client.hang_up(&channel.to_string(), cause).await?),
+            Self::Ari(client) => Ok(client.hang_up(channel, cause).await?),
         }
     }
 
-    pub(super) async fn channels(&self) -> Result<Vec<(CallId, Option<Report>)>, LineError> {
+    pub(super) async fn channels(&self) -> Result<Vec<(ChannelId, Option<Report>)>, LineError> {
         let channels = match self {
             Self::Ami(client) => client.channels().await?,
             Self::Ari(client) => client.channels().await?,
@@ -173,15 +173,15 @@ impl States {
     }
 }
 
-/// Ours are the channels whose unique id is one of our call ids. What a channel's state says is
+/// Ours are the channels whose unique id is one that we chose. What a channel's state says is
 /// told by nothing else if the line was down meanwhile.
-fn seen(channel: &line::Channel) -> Option<(CallId, Option<Report>)> {
+fn seen(channel: &line::Channel) -> Option<(ChannelId, Option<Report>)> {
     let report = match channel.state {
         5 => Some(Report::Ringing),
         6 => Some(Report::Answered),
         _ => None,
     };
-    Some((channel.unique_id.parse().ok().map(CallId)?, report))
+    Some((channel.unique_id.parse().ok()?, report))
 }
 
 impl From<line::LineState> for LineState {

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Call, CallBook, CallId};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::cause::Cause;
+use crate::domain::call::{CallStatus, ChannelId};
 
 /// How long to wait before a hang-up is tried again for which there was no channel, the first time;
 /// each time twice as long, up to [`AGAIN`].
@@ -30,8 +31,8 @@ pub(super) struct HangingUp {
 /// A call that is to be hung up now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct DueHangUp {
-    /// Which.
-    pub(in crate::app) call: CallId,
+    /// Which attempt of which call.
+    pub(in crate::app) channel: ChannelId,
     /// Where it was sent; none before it is.
     pub(in crate::app) asterisk: Option<AsteriskName>,
     /// What the far end is told.
@@ -60,12 +61,20 @@ impl CallBook {
         });
     }
 
-    /// The call was asked to be hung up; where the book knows that, nothing changes.
-    pub(in crate::app) fn learn_hang_up(&self, id: CallId, asked_at: DateTime<Utc>) {
+    /// The call was asked to be hung up; where the book knows that, nothing changes. How far the call
+    /// is; none if it is not in the book.
+    pub(in crate::app) fn learn_hang_up(
+        &self,
+        id: CallId,
+        asked_at: DateTime<Utc>,
+    ) -> Option<CallStatus> {
+        let mut status = None;
         self.lock().change(id, |call| {
             call.handle_cancel(asked_at);
+            status = Some(call.progress.status);
             false
         });
+        status
     }
 
     /// When a call is to be hung up next, if ever.
@@ -89,9 +98,10 @@ impl CallBook {
             let Some(followed) = book.calls.get_mut(&id) else { continue };
             let before = followed.deadlines();
             followed.hanging_up.under_way = true;
-            let asterisk = followed.call.progress.asterisk.clone();
+            let (channel, asterisk) =
+                (followed.call.channel_id(), followed.call.progress.asterisk.clone());
             let cause = followed.call.next_hang_up().map(|hang_up| hang_up.cause);
-            taken.extend(cause.map(|cause| DueHangUp { call: id, asterisk, cause }));
+            taken.extend(cause.map(|cause| DueHangUp { channel, asterisk, cause }));
             let after = followed.deadlines();
             book.reschedule(id, before, after);
         }
@@ -163,13 +173,16 @@ mod tests {
 
         book.hang_up(id, at(5));
 
-        let due = DueHangUp { call: id, asterisk: Some(here()), cause: Cause::NORMAL };
+        let due = DueHangUp { channel: id.into(), asterisk: Some(here()), cause: Cause::NORMAL };
         assert_eq!(book.take_hang_ups(10, at(5)), std::slice::from_ref(&due));
         assert_eq!(book.take_hang_ups(10, at(500)), [], "Asterisk is being asked");
         book.hang_up_tried(id, Tried::Told, at(5));
         assert_eq!(book.next_hang_up(), Some(at(5) + AGAIN));
         assert_eq!(book.take_hang_ups(10, at(5) + AGAIN), [due]);
-        book.handle_reports(vec![(id, Report::HungUp { cause: 16, sip_code: None })], at(11));
+        book.handle_reports(
+            vec![(id.into(), Report::HungUp { cause: 16, sip_code: None })],
+            at(11),
+        );
         book.hang_up_tried(id, Tried::Told, at(11));
         assert_eq!(book.next_hang_up(), None);
     }
@@ -191,7 +204,7 @@ mod tests {
         }
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
 
-        book.handle_reports(vec![(id, Report::Ringing)], now);
+        book.handle_reports(vec![(id.into(), Report::Ringing)], now);
         assert_eq!(book.next_hang_up(), Some(at(0)));
     }
 
@@ -209,14 +222,14 @@ mod tests {
     #[test]
     fn what_rings_on_after_its_time_out_is_hung_up_once_asterisk_was_seen_to_have_it() {
         let (book, id) = ringing();
-        let listed = HashSet::from([id]);
+        let listed = HashSet::from([id.into()]);
 
         book.handle_list(&here(), &listed, at(20));
         assert_eq!(book.next_hang_up(), None);
         book.handle_list(&here(), &listed, at(40));
 
         let due = book.take_hang_ups(10, at(40));
-        assert_eq!((due[0].call, due[0].cause), (id, Cause::NO_ANSWER));
+        assert_eq!((due[0].channel, due[0].cause), (id.into(), Cause::NO_ANSWER));
     }
 
     #[test]
@@ -250,7 +263,10 @@ mod tests {
         assert_eq!(book.next_hang_up(), None);
 
         let other = follow(&book, 2);
-        book.handle_reports(vec![(other, Report::HungUp { cause: 17, sip_code: None })], at(1));
+        book.handle_reports(
+            vec![(other.into(), Report::HungUp { cause: 17, sip_code: None })],
+            at(1),
+        );
         let changed = book.unsaved(10);
         book.saved(changed);
         book.hang_up(other, at(2));
@@ -287,7 +303,7 @@ mod tests {
     fn ringing() -> (CallBook, CallId) {
         let book = CallBook::default();
         let id = follow(&book, 1);
-        book.handle_reports(vec![(id, Report::Ringing)], at(1));
+        book.handle_reports(vec![(id.into(), Report::Ringing)], at(1));
         (book, id)
     }
 }

@@ -71,12 +71,12 @@ struct Inner {
     /// Those that the configuration names.
     trunks: BTreeMap<TrunkName, TrunkMeters>,
     other_trunks: TrunkMeters,
-    requests: Words<11>,
+    requests: Words<13>,
     setup: Histogram,
     originates: Words<5>,
     originate: Histogram,
     missing: Counter,
-    picks: Words<7>,
+    picks: Words<8>,
     picks_repeated: Counter,
     pick: Histogram,
     attempts: Words<3>,
@@ -189,10 +189,12 @@ impl Meters {
     pub(super) fn call_requested(&self, made: &Result<MadeCall, MakeCallError>, took: Duration) {
         let word = match made {
             Ok(MadeCall { replayed: true, .. }) => "replayed",
+            Ok(MadeCall { call, .. }) if call.progress.status == CallStatus::Queued => "queued",
             Ok(MadeCall { replayed: false, .. }) => {
                 self.0.setup.record(took);
                 "placed"
             }
+            Err(MakeCallError::Full(_)) => "limited",
             Err(MakeCallError::NoneAvailable) => "none_available",
             Err(MakeCallError::DidNotFound(_)) => "did_not_found",
             Err(MakeCallError::NotPickable(_)) => "not_pickable",
@@ -247,6 +249,7 @@ impl Meters {
             }
             Err(PickError::NoneAvailable) => "none_available",
             Err(PickError::NotPickable(_)) => "not_pickable",
+            Err(PickError::Full(_)) => "limited",
             Err(PickError::NoWay(_)) => "asterisk_unavailable",
             Err(PickError::KeyTaken) => "key_taken",
             Err(PickError::Store(_)) => "store_unavailable",
@@ -285,7 +288,9 @@ impl Meters {
     }
 }
 
-const CALL_OUTCOMES: [&str; 11] = [
+const CALL_OUTCOMES: [&str; 13] = [
+    "queued",
+    "limited",
     "placed",
     "replayed",
     "none_available",
@@ -299,7 +304,8 @@ const CALL_OUTCOMES: [&str; 11] = [
     "store_too_slow",
 ];
 const ORIGINATE_OUTCOMES: [&str; 5] = ["queued", "refused", "not_sent", "invalid", "unanswered"];
-const PICK_OUTCOMES: [&str; 7] = [
+const PICK_OUTCOMES: [&str; 8] = [
+    "limited",
     "counted",
     "asterisk_unavailable",
     "none_available",

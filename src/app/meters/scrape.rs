@@ -70,6 +70,7 @@ async fn backlog(app: &App) -> Option<Backlog> {
 fn calls(app: &App) {
     set(app, "rotary_calls_in_progress", &[], app.calls.in_progress() as f64);
     set(app, "rotary_imports_in_progress", &[], app.imports.running() as f64);
+    trunks(app);
     let dids = app.index.lock().totals();
     for (state, count) in [
         ("pickable", dids.active - dids.spent),
@@ -77,6 +78,18 @@ fn calls(app: &App) {
         ("resting", dids.total - dids.active),
     ] {
         set(app, "rotary_dids", &[("state", state)], count as f64);
+    }
+}
+
+/// Of the trunks that the configuration names; the names of others are the users'.
+fn trunks(app: &App) {
+    for trunk in app.pace.trunks() {
+        if app.settings.trunks.contains_key(&trunk.name) {
+            let labels = [("trunk", trunk.name.as_str())];
+            set(app, "rotary_calls_queued", &labels, trunk.queued as f64);
+            let slowed_down = f64::from(u8::from(trunk.slowed_down));
+            set(app, "rotary_trunk_slowed_down", &labels, slowed_down);
+        }
     }
 }
 

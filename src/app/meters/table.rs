@@ -47,6 +47,8 @@ pub const TABLE: &[Metric] = &[
     metric("rotary_calls_in_progress", Gauge, &[], "Calls that are followed and have not ended"),
     metric("rotary_calls_in_asterisk", Gauge, &["asterisk"], "Of the calls that were followed when Asterisk was last asked for its channels, those it had"),
     metric("rotary_calls_unknown_in_asterisk", Gauge, &["asterisk"], "Channels with an id like ours that Asterisk had then and that nobody here follows, such as another daemon's"),
+    metric("rotary_calls_queued", Gauge, &["trunk"], "Calls that wait for a place on their trunk"),
+    metric("rotary_trunk_slowed_down", Gauge, &["trunk"], "1 while the carrier's complaints hold the trunk below its rate"),
     metric("rotary_calls_missing_total", Counter, &[], "Calls that Asterisk no longer had when it was asked, and whose end was not heard"),
     metric("rotary_call_requests_total", Counter, &["outcome"], "Requests to place a call, by what became of them"),
     metric("rotary_call_setup_seconds", Histogram(SECONDS), &[], "From the request to Asterisk having taken the call, of calls that were placed"),

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::*;
-use crate::domain::call::{Call, CallRequest, CallStatus, Destination};
+use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination};
 use crate::domain::did::{DidId, TrunkName};
 
 macro_rules! recorded {
@@ -17,7 +18,7 @@ macro_rules! recorded {
 }
 
 const ALL: &str = include_str!("../../../tests/fixtures/ari/all_events_of_many_calls_on_22.jsonl");
-const OURS: CallId = CallId(Uuid::from_u128(7));
+const OURS: ChannelId = ChannelId::first(CallId(Uuid::from_u128(7)));
 
 #[test]
 fn an_answered_call_rings_is_answered_and_is_cleared() {
@@ -143,7 +144,7 @@ fn told(events: &str, id: &str) -> Call {
 
 fn call(now: DateTime<Utc>) -> Call {
     let request = CallRequest {
-        id: OURS,
+        id: OURS.call,
         tenant: "t_1".parse().unwrap(),
         to: "+14155550120".parse().unwrap(),
         did: DidId(Uuid::from_u128(1)),
@@ -160,6 +161,8 @@ fn call(now: DateTime<Utc>) -> Call {
         ring_timeout_seconds: 2,
         callback_url: None,
         journey: None,
+        reason: None,
+        time_limit_seconds: None,
         created_at: now,
     };
     Call::initiated(request, now)

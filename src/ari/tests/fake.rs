@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 use tokio_util::sync::CancellationToken;
 
 use crate::ari::{Client, Settings, line};
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 use crate::line::LineState;
 use crate::line::reports::Reports;
 
@@ -114,7 +114,7 @@ impl House {
         }
     }
 
-    pub(super) async fn take_reports(&mut self, count: usize) -> Vec<(CallId, Report)> {
+    pub(super) async fn take_reports(&mut self, count: usize) -> Vec<(ChannelId, Report)> {
         let mut taken = Vec::new();
         while taken.len() < count {
             taken.extend(soon(self.reports.next()).await.unwrap());

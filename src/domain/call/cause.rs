@@ -22,6 +22,9 @@ impl Cause {
     /// Interworking, unspecified: the other side's reason has no number here.
     pub const INTERWORKING: Self = Self(127);
 
+    /// Requested circuit or channel not available: none was free for as long as the call could wait.
+    pub const NO_CHANNEL: Self = Self(44);
+
     /// The cause behind `OriginateResponse`'s `Reason`, for the calls whose `Hangup` says nothing:
     /// Asterisk 16 hangs an unanswered call up with cause 0.
     pub fn of_originate_reason(reason: u8) -> Self {

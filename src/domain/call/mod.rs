@@ -1,15 +1,20 @@
 //! One outbound call, from the request to its end.
 //!
 //! ```text
-//! initiated ──> ringing ──> in-progress ──> completed
-//!     └────────────┴──────────────┴───────> busy | no-answer | canceled | failed
+//! (queued ──>) initiated ──> ringing ──> in-progress ──> completed
+//!     └────────────┴────────────┴──────────────┴───────> busy | no-answer | canceled | failed
 //! ```
 //!
 //! Asterisk reports the end of a call in pieces and in no fixed order: `Hangup` may come before or
 //! after `OriginateResponse`, and neither is always enough. [`Call`] holds what came until it is.
+//!
+//! A call that its trunk could not carry may go out again by another ([`Call::try_again`]). Each
+//! attempt has a channel id of its own, so that what is still to come of one cannot touch the next.
 
 pub mod announcement;
+mod attempts;
 pub mod cause;
+mod channel_id;
 mod ending;
 pub mod originate;
 mod progress;
@@ -23,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::cause::Cause;
+pub use self::channel_id::ChannelId;
 pub use self::ending::HangUp;
 pub use self::progress::Progress;
 use super::asterisk::AsteriskName;
@@ -37,7 +43,7 @@ pub const SETTLE: TimeDelta = TimeDelta::seconds(2);
 /// How long after its ring time-out a call may stay silent before we ask Asterisk about it.
 pub const SILENCE: TimeDelta = TimeDelta::seconds(10);
 
-/// A call's id, also its `ChannelId` and `ActionID` in Asterisk.
+/// A call's id; in Asterisk the `ChannelId` and `ActionID` of its first attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(pub Uuid);
@@ -88,7 +94,8 @@ pub enum Destination {
     },
 }
 
-/// What was asked for, and the DID chosen for it. Does not change.
+/// What was asked for, and the DID chosen for it. Does not change, but for the trunk of a call that
+/// goes out again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRequest {
     /// The call's id.
@@ -159,6 +166,10 @@ pub struct Call {
     settle_by: Option<DateTime<Utc>>,
     /// Since when Asterisk is known to let it ring beyond its time-out.
     rings_on_since: Option<DateTime<Utc>>,
+    /// When the present attempt began, where it is not the first.
+    again_at: Option<DateTime<Utc>>,
+    /// Why the attempt before it ended.
+    before: Option<(Cause, Option<u16>)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -170,17 +181,7 @@ struct Pending {
 impl Call {
     /// A call at the moment its use is counted, just before Asterisk hears of it.
     pub fn initiated(request: CallRequest, now: DateTime<Utc>) -> Self {
-        let progress = Progress {
-            status: CallStatus::Initiated,
-            asterisk: None,
-            cause: None,
-            sip_code: None,
-            initiated_at: Some(now),
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-            hang_up_asked_at: None,
-        };
+        let progress = Progress { initiated_at: Some(now), ..Progress::new(CallStatus::Initiated) };
         Self::restored(request, progress)
     }
 
@@ -192,7 +193,15 @@ impl Call {
     /// A call as the store remembers it.
     pub fn restored(request: CallRequest, progress: Progress) -> Self {
         let pending = Pending::default();
-        Self { request, progress, pending, settle_by: None, rings_on_since: None }
+        Self {
+            request,
+            progress,
+            pending,
+            settle_by: None,
+            rings_on_since: None,
+            again_at: None,
+            before: None,
+        }
     }
 
     /// The call's id.
@@ -241,7 +250,11 @@ impl Call {
     /// Whether a call that should long have been answered or ended is silent, or is hung up in vain,
     /// so that Asterisk must be asked whether it still has it.
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
-        let begun = self.progress.initiated_at.unwrap_or(self.request.created_at);
+        if self.progress.status == CallStatus::Queued {
+            return false;
+        }
+        let handed_over = self.progress.initiated_at.unwrap_or(self.request.created_at);
+        let begun = self.again_at.unwrap_or(handed_over);
         let ring = TimeDelta::seconds(i64::from(self.request.ring_timeout_seconds));
         let silent = self.progress.answered_at.is_none()
             && !self.progress.status.is_end()

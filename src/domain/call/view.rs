@@ -28,6 +28,12 @@ pub struct CallView {
     pub from: E164,
     /// The DID shown.
     pub did: CallDidView,
+    /// The trunk it leaves by; the last one, where it went out more than once.
+    #[serde(default = "TrunkName::pjsip")]
+    pub trunk: TrunkName,
+    /// How often it went out: again by the next trunk where one could not carry it.
+    #[serde(default = "once")]
+    pub attempts: u32,
     /// The Asterisk that places it, by its name in the configuration.
     pub asterisk: Option<AsteriskName>,
     /// The pool the DID was picked from.
@@ -64,6 +70,9 @@ pub struct CallView {
     pub sip_code: Option<u16>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+    /// When it began to wait for a place on its trunk; only of a call that did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_at: Option<DateTime<Utc>>,
     /// When it was handed to Asterisk.
     pub initiated_at: Option<DateTime<Utc>>,
     /// When the phone began to ring.
@@ -116,6 +125,11 @@ pub struct StepView {
     pub at: DateTime<Utc>,
 }
 
+/// What a daemon that does not speak of attempts made.
+fn once() -> u32 {
+    1
+}
+
 impl From<&Call> for CallView {
     fn from(call: &Call) -> Self {
         let (request, progress) = (&call.request, &call.progress);
@@ -132,6 +146,8 @@ impl From<&Call> for CallView {
                 trunk: request.trunk.clone(),
                 reason: request.reason.map(|reason| reason.text().to_owned()),
             },
+            trunk: request.trunk.clone(),
+            attempts: progress.attempt,
             asterisk: progress.asterisk.clone(),
             campaign_id: request.campaign.clone(),
             context: None,
@@ -150,6 +166,7 @@ impl From<&Call> for CallView {
             cause: progress.cause.map(CauseView::from),
             sip_code: progress.sip_code,
             created_at: request.created_at,
+            queued_at: progress.queued_at,
             initiated_at: progress.initiated_at,
             ringing_at: progress.ringing_at,
             answered_at: progress.answered_at,

@@ -3,13 +3,14 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::call::CallId;
 
-const OURS: CallId = CallId(Uuid::from_u128(7));
+const OURS: ChannelId = ChannelId::first(CallId(Uuid::from_u128(7)));
 
 #[tokio::test]
 async fn unread_reports_keep_their_order_and_come_once() {
     let (reporter, mut reports) = channel();
-    let other = CallId(Uuid::from_u128(8));
+    let other = ChannelId::first(CallId(Uuid::from_u128(8)));
     let end = Report::HungUp { cause: 16, sip_code: None };
     for _ in 0..3 {
         reporter.put(OURS, Report::Ringing);
@@ -30,9 +31,14 @@ async fn unread_reports_keep_their_order_and_come_once() {
 fn reports_of_too_many_calls_are_dropped_and_those_kept_go_on() {
     let (reporter, _reports) = channel();
     for call in 0..MAX_CALLS {
-        assert!(reporter.put(CallId(Uuid::from_u128(call as u128)), Report::Ringing));
+        assert!(
+            reporter.put(ChannelId::first(CallId(Uuid::from_u128(call as u128))), Report::Ringing)
+        );
     }
 
-    assert!(!reporter.put(CallId(Uuid::from_u128(MAX_CALLS as u128)), Report::Ringing));
+    assert!(
+        !reporter
+            .put(ChannelId::first(CallId(Uuid::from_u128(MAX_CALLS as u128))), Report::Ringing)
+    );
     assert!(reporter.put(OURS, Report::Answered));
 }

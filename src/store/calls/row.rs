@@ -37,6 +37,8 @@ pub(super) struct CallRow {
     ended_at: Option<DateTime<Utc>>,
     hang_up_asked_at: Option<DateTime<Utc>>,
     pub(super) announced: i64,
+    queued_at: Option<DateTime<Utc>>,
+    attempt: i64,
 }
 
 impl TryFrom<CallRow> for Call {
@@ -82,11 +84,13 @@ impl TryFrom<CallRow> for Call {
                 .map_err(|error| Unreadable::new(id, error))?,
             cause: row.cause.map(small).map(Cause),
             sip_code: row.sip_code.map(small),
+            queued_at: row.queued_at,
             initiated_at: row.initiated_at,
             ringing_at: row.ringing_at,
             answered_at: row.answered_at,
             ended_at: row.ended_at,
             hang_up_asked_at: row.hang_up_asked_at,
+            attempt: u32::try_from(row.attempt).unwrap_or(1),
         };
         Ok(Self::restored(request, progress))
     }

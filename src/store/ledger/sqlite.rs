@@ -46,11 +46,11 @@ const COUNT: &str = "update asterisk_dids set usage_count = usage_count + n.uses
 const STORE: &str = "insert into calls (id, tenant_id, did_id, from_number, to_number, trunk, \
      campaign_id, destination, variables, caller_name, ring_timeout_seconds, callback_url, journey, \
      created_at, status, initiated_at, writer, idempotency_key, request_hash, \
-     asterisk, time_limit_seconds, did_reason) \
+     asterisk, time_limit_seconds, did_reason, queued_at) \
      select unhex(value ->> 0), value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, \
      value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, \
      value ->> 12, value ->> 13, value ->> 14, value ->> 15, $2, value ->> 16, unhex(value ->> 17), \
-     value ->> 18, value ->> 19, value ->> 20 \
+     value ->> 18, value ->> 19, value ->> 20, case value ->> 14 when 'queued' then value ->> 13 end \
      from json_each($1)";
 
 const REFUSE: &str = "update ledger_writers set refused = $2 where writer = $1";

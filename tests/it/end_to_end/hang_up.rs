@@ -4,20 +4,14 @@ use serde_json::json;
 
 use super::scene::{Scene, ending, steps};
 use crate::real_asterisk::Version;
+use crate::rotary::Via;
 use crate::wait::until;
 
-#[tokio::test]
-async fn a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended_on_22() {
-    a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended(Version::V22).await;
-}
-
-#[tokio::test]
-async fn a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended_on_16() {
-    a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended(Version::V16).await;
-}
-
-async fn a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended(version: Version) {
-    let scene = Scene::new(version).await;
+pub(super) async fn a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended(
+    version: Version,
+    via: Via,
+) {
+    let scene = Scene::new(version, via).await;
     let (rings, answers, limited) = ("+14155550180", "+14155550123", "+14155550124");
     let ringing = scene.place(&json!({"to": rings, "ringTimeoutSeconds": 60})).await;
     scene.rotary.call_is(&ringing, "ringing").await;

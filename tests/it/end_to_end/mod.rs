@@ -28,11 +28,14 @@ macro_rules! stories {
 
 mod crashes;
 mod hang_up;
+mod next_trunk;
 mod over_ari;
 mod scene;
 
 use serde_json::json;
 
+use self::hang_up::a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended;
+use self::next_trunk::a_congested_trunk_hands_its_call_to_the_next;
 use self::scene::{Scene, ending, steps};
 
 use crate::real_asterisk::{Asterisk, Carrier, Version};
@@ -43,12 +46,16 @@ stories!(on_22 = V22:
     every_callee_ends_its_call_in_its_own_way
     a_refused_call_gives_its_use_back
     variables_arrive_as_they_were_sent
+    a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended
+    a_congested_trunk_hands_its_call_to_the_next
     a_hundred_calls_at_once_are_all_told_how_they_ended);
 stories!(on_16 = V16:
     a_rotated_did_reaches_the_callee
     every_callee_ends_its_call_in_its_own_way
     a_refused_call_gives_its_use_back
-    variables_arrive_as_they_were_sent);
+    variables_arrive_as_they_were_sent
+    a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended
+    a_congested_trunk_hands_its_call_to_the_next);
 
 const CSV: &str = "\
 number,areaCode,trunk,status,maxUsage,notes

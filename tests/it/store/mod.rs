@@ -15,6 +15,7 @@ mod ledger;
 mod lists;
 mod lost_answer;
 mod open;
+mod queued;
 
 use std::ops::Deref;
 

@@ -186,6 +186,8 @@ fn call(of: &str, id: u128) -> Call {
         ring_timeout_seconds: 30,
         callback_url: None,
         journey: None,
+        reason: None,
+        time_limit_seconds: None,
         created_at: DateTime::<Utc>::UNIX_EPOCH,
     };
     let mut call = Call::initiated(request, DateTime::<Utc>::UNIX_EPOCH);

@@ -26,18 +26,20 @@ macro_rules! turn {
     };
 }
 
-/// Stores the calls, `$8` to `$29`, whose `place` is in `admitted`.
+/// Stores the calls, `$8` to `$29`, whose `place` is in `admitted`. One that waits does so from its
+/// creation on.
 macro_rules! stored {
     () => {
         "stored as (
             insert into calls (id, tenant_id, did_id, from_number, to_number, trunk, campaign_id,
                 destination, variables, caller_name, ring_timeout_seconds, callback_url, journey,
                 created_at, status, initiated_at, writer, idempotency_key, request_hash,
-                asterisk, time_limit_seconds, did_reason)
+                asterisk, time_limit_seconds, did_reason, queued_at)
             select c.id, c.tenant_id, c.did_id, c.from_number, c.to_number, c.trunk, c.campaign_id,
                 c.destination, c.variables, c.caller_name, c.ring_timeout_seconds, c.callback_url,
                 c.journey, c.created_at, c.status, c.initiated_at, $1, c.idempotency_key, c.request_hash,
-                c.asterisk, c.time_limit_seconds, c.did_reason
+                c.asterisk, c.time_limit_seconds, c.did_reason,
+                case c.status when 'queued' then c.created_at end
             from unnest($8::bigint[], $9::uuid[], $10::text[], $11::uuid[], $12::text[], $13::text[],
                 $14::text[], $15::text[], $16::json[], $17::json[], $18::text[], $19::bigint[],
                 $20::text[], $21::json[], $22::timestamptz[], $23::text[], $24::timestamptz[],
