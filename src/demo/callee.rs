@@ -82,7 +82,7 @@ impl Callee {
     pub fn behind(endpoint: &str, dialled: &str) -> Self {
         match Self::of(endpoint) {
             Self::Answers => Self::of(dialled),
-            own => own,
+            own @ (Self::Rings | Self::Refuses(_)) => own,
         }
     }
 

@@ -162,8 +162,7 @@ pub struct StatusView {
     /// How many of them wait for a place on their trunk.
     #[serde(default)]
     pub calls_queued: usize,
-    /// The trunks with limits or calls, of all tenants; only for an administrator.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The trunks with limits or calls, of all tenants; null for who is no administrator.
     pub trunks: Option<Vec<TrunkView>>,
 }
 

@@ -70,8 +70,7 @@ pub struct CallView {
     pub sip_code: Option<u16>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
-    /// When it began to wait for a place on its trunk; only of a call that did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// When it began to wait for a place on its trunk; null for a call that did not.
     pub queued_at: Option<DateTime<Utc>>,
     /// When it was handed to Asterisk.
     pub initiated_at: Option<DateTime<Utc>>,

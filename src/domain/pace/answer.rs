@@ -26,7 +26,7 @@ pub struct Ask {
 pub enum Answer {
     /// It has its place and may begin.
     Now,
-    /// It must wait, and a place in the queue is kept for it until [`Pace::enqueue`].
+    /// It must wait, and a place in the queue is kept for it until [`super::Pace::enqueue`].
     Queued,
     /// There is no place.
     Refused(Refused),

@@ -217,7 +217,7 @@ fn calls_of_an_earlier_run_hold_their_places() {
 fn congestion_moves_a_call_to_the_next_trunk_with_room_and_busy_does_not() {
     let (mut pace, at) = pace(chain());
     begin(&mut pace, 1..3, at(0));
-    pace.ask(Ask { trunk: name("B"), ..ask(3) }, at(0)).is_now();
+    pace.ask(Ask { trunk: name("B"), ..ask(3) }, at(0)).begins();
 
     let busy = pace.ended(id(1), Verdict::Busy, true, at(1));
     let full = pace.ended(id(2), Verdict::Full, true, at(1));
@@ -311,7 +311,7 @@ fn chain() -> Rules {
 
 fn begin(pace: &mut Pace, calls: std::ops::Range<u128>, now: Instant) {
     for call in calls {
-        pace.ask(ask(call), now).is_now();
+        pace.ask(ask(call), now).begins();
     }
 }
 
@@ -335,7 +335,7 @@ fn refusal(answer: Answer) -> Refused {
 }
 
 impl Answer {
-    fn is_now(self) {
+    fn begins(self) {
         assert_eq!(self, Answer::Now);
     }
 }

@@ -110,8 +110,8 @@ proptest! {
         rules in rules(),
         acts in proptest::collection::vec(act(), 1..80),
     ) {
-        let start = Instant::now();
-        let (mut pace, mut now) = (Pace::new(rules), start);
+        let (mut pace, at) = pace(rules);
+        let mut now = at(0);
         let mut known = Known::default();
         let mut retry: Option<(Instant, Ask, Limit)> = None;
         for (number, act) in (1_u128..).zip(acts) {
