@@ -21,9 +21,14 @@ use crate::app::call_book::CallBook;
 use crate::app::campaigns::SharedCampaigns;
 use crate::app::deliver_callbacks::deliver_callbacks;
 use crate::app::follow_calls::follow_calls;
+use crate::app::hang_up::hang_up_calls;
 use crate::app::hear_asterisk::hear_asterisk;
 use crate::app::hear_changes::hear_changes;
 use crate::app::import_dids::ImportsUnderWay;
+use crate::app::live::Audience;
+use crate::app::meters::Meters;
+use crate::app::pace::SharedPace;
+use crate::app::place_queued::place_queued;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
@@ -56,9 +61,7 @@ pub struct Running {
 
 /// Runs the daemon until it is told to stop or a part of it dies.
 pub async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    for key in &config.without_effect {
-        warn!("{key} is set and has no effect in this version");
-    }
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let Running { lifecycle, http, agi, socket, _state, .. } = start(config).await?;
     info!("ready: http://{http}, agi://{agi} and {}", socket.display());
     let code = lifecycle.run(PATIENCE).await;
@@ -74,7 +77,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let lifecycle = Lifecycle::default();
 
     let (ledger, ledger_writer) = ledger(store.clone(), state.writer, LedgerSettings::default());
-    let (asterisks, asterisk_lines) = lines(config.asterisks);
+    let mut lines_wanted = config.asterisks;
+    lines_wanted.iter_mut().for_each(|asterisk| asterisk.listen_as(state.writer.0));
+    let (asterisks, asterisk_lines) = lines(lines_wanted);
     let app = App {
         store,
         ledger,
@@ -83,12 +88,17 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         campaigns: SharedCampaigns::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        pace: SharedPace::new(config.app.pace()),
         outbox: Arc::default(),
         imports: ImportsUnderWay::default(),
+        audience: Audience::default(),
+        meters: Meters::new(config.app.trunks.keys()),
         settings: Arc::new(config.app),
         tasks: lifecycle.doors.tasks(),
         started_at: Utc::now(),
     };
+    app.meters.follow_ledger(&app.ledger);
+    app.asterisks.all().iter().for_each(|asterisk| app.meters.follow_asterisk(asterisk));
     // Before the loading, so that no change falls between.
     let changes = app.store.changes().await;
     warm_up(&app, state.writer).await.context("load what the store remembers")?;
@@ -111,6 +121,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         });
     }
     lifecycle.wires.spawn("follow calls", |stop| follow_calls(app.clone(), stop));
+    lifecycle.wires.spawn("hang up calls", |stop| hang_up_calls(app.clone(), state.writer, stop));
+    let placing = lifecycle.wires.tasks();
+    lifecycle.wires.spawn("place queued", |stop| place_queued(app.clone(), placing, stop));
     let sending = lifecycle.wires.tasks();
     lifecycle.wires.spawn("deliver callbacks", |stop| {
         deliver_callbacks(app.clone(), state.writer, sending, stop)
@@ -118,6 +131,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     if let Some(changes) = changes {
         lifecycle.wires.spawn("hear changes", |stop| hear_changes(app.clone(), changes, stop));
     }
+    lifecycle.wires.spawn("fold metrics", |stop| app.meters.clone().fold(stop));
     let router = http::router(app.clone(), Gate::new(config.http.limits.clone()));
     let (served, tasks) = (router.clone(), lifecycle.doors.tasks());
     lifecycle.doors.spawn("http", |stop| {

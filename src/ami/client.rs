@@ -1,18 +1,21 @@
 //! The handle the rest of Rotary holds. Cloning it is cheap.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use metrics::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::action::{Message, message_of};
 use super::frame::Frame;
 use super::reconnect::Line;
-use super::report::{self, Reports};
-use super::{AmiError, DownReason, LineState, Settings};
+use super::{AmiError, Channel, DownReason, LineState, Settings};
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
+use crate::line::reports::{self, Reports};
 
 /// How many actions may wait for the line to take them; further callers wait in turn.
 const QUEUE: usize = 1024;
@@ -55,25 +58,21 @@ pub struct Counters {
     pub(super) reports: AtomicU64,
     pub(super) reports_dropped: AtomicU64,
     pub(super) connects: AtomicU64,
+    /// By [`DownReason::WORDS`].
+    failures: [AtomicU64; DownReason::WORDS.len()],
+    pending: AtomicU64,
+    pings: OnceLock<Histogram>,
 }
 
-/// A channel that Asterisk has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Channel {
-    /// The id it was given, ours if we rang it.
-    pub unique_id: String,
-    /// Its name, such as `PJSIP/carrier-00000002`.
-    pub channel: String,
-    /// 0 down, 4 dialing, 5 ringing, 6 up.
-    pub state: u8,
-}
+/// An action that somebody waits for, counted until it is answered or left.
+struct Waits<'a>(&'a Counters);
 
 /// A line to Asterisk that is not connected yet: the handle, what is to be run, and the reports.
 pub fn line(settings: Settings) -> (Client, Line, Reports) {
     let settings = Arc::new(settings);
     let counters = Arc::new(Counters::default());
     let (asked, queue) = mpsc::channel(QUEUE);
-    let (reporter, reports) = report::channel();
+    let (reporter, reports) = reports::channel();
     let first = LineState::Down { why: DownReason::Connecting };
     let (state, states) = watch::channel(first);
     let line = Line::new(settings.clone(), queue, reporter, state, counters.clone());
@@ -86,11 +85,12 @@ impl Client {
         self.ask(message_of(originate)?).await.map(drop)
     }
 
-    /// Hangs up the channel with this unique id. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, channel_id: &str) -> Result<(), AmiError> {
-        // Asterisk looks for a channel of this name first, then of this id. 16: normal clearing.
+    /// Hangs up the channel with this unique id, with this cause. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, channel_id: &str, cause: Cause) -> Result<(), AmiError> {
+        // Asterisk looks for a channel of this name first, then of this id.
         let message = Message::new("Action", "Hangup");
-        let message = message.header("Channel", channel_id)?.header("Cause", "16")?;
+        let message =
+            message.header("Channel", channel_id)?.header("Cause", cause.0.to_string())?;
         self.ask(message).await.map(drop)
     }
 
@@ -139,6 +139,7 @@ impl Client {
         if let LineState::Down { why } = &*self.states.borrow() {
             return Err(AmiError::NotSent(why.to_string()));
         }
+        let _counted = Waits::new(&self.counters);
         let (answer, answered) = oneshot::channel();
         let Ok(place) = timeout(self.settings.action_deadline, self.asked.reserve()).await else {
             return Err(AmiError::NotSent("too many actions wait for Asterisk".to_owned()));
@@ -181,8 +182,50 @@ impl Counters {
         self.connects.load(Ordering::Relaxed)
     }
 
+    /// How often the line ended or did not come up, by [`DownReason::WORDS`].
+    pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.failures.iter().map(|count| count.load(Ordering::Relaxed));
+        DownReason::WORDS.into_iter().zip(counts)
+    }
+
+    /// Actions that somebody waits for now, those included that the line has not taken yet.
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Has the time from each ping to its answer recorded there, in seconds. The first counts.
+    pub fn record_pings(&self, seconds: Histogram) {
+        let _set_already = self.pings.set(seconds);
+    }
+
+    pub(super) fn pong(&self, after: Duration) {
+        if let Some(pings) = self.pings.get() {
+            pings.record(after);
+        }
+    }
+
+    pub(super) fn failed(&self, why: &DownReason) {
+        let place = why.word().and_then(|word| DownReason::WORDS.iter().position(|w| *w == word));
+        if let Some(place) = place {
+            Self::add(&self.failures[place]);
+        }
+    }
+
     pub(super) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl<'a> Waits<'a> {
+    fn new(counters: &'a Counters) -> Self {
+        Counters::add(&counters.pending);
+        Self(counters)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

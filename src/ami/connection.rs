@@ -2,8 +2,12 @@
 //!
 //! Reading waits for nothing else. What is to be written waits in a queue of its own; what is
 //! read is dropped after a look at its first line, answers an action, or becomes a report.
+//!
+//! A socket that encrypts may take bytes and keep them; so what was written is flushed as soon as
+//! there is nothing more to write.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,15 +20,19 @@ use tokio_util::sync::CancellationToken;
 use super::action::Message;
 use super::client::{Answer, Asked, Counters};
 use super::codec::{Codec, Incoming};
-use super::report::{self, Reporter};
+use super::report;
 use super::session::{Output, Session, Ticket};
-use super::{DownReason, LineState, Settings};
+use super::{DownReason, LineState, Loss, Settings};
+use crate::line::reports::Reporter;
 
 /// How much is read at once, in bytes.
 const READ: usize = 64 << 10;
 
 /// How many actions may wait for the socket; more are left with their askers.
 const MAX_UNWRITTEN: usize = 1024;
+
+/// How a connection ends that Asterisk ends.
+const CLOSED: &str = "Asterisk closed the connection";
 
 /// What outlives a connection.
 pub(super) struct Around<'a> {
@@ -37,12 +45,22 @@ pub(super) struct Around<'a> {
     pub(super) tell: &'a mut (dyn FnMut(LineState) + Send),
 }
 
+/// What the socket did.
+enum Written {
+    /// It took so many bytes.
+    Bytes(usize),
+    /// It keeps nothing back.
+    Flushed,
+}
+
 struct Connection {
     session: Session,
     codec: Codec,
     input: BytesMut,
     /// The first of it may be written in part.
     unwritten: VecDeque<(Ticket, Bytes)>,
+    /// Whether the socket may still keep some of what it took.
+    unflushed: bool,
     askers: HashMap<Ticket, oneshot::Sender<Answer>>,
 }
 
@@ -59,6 +77,7 @@ pub(super) async fn run(
         codec: Codec::client(),
         input: BytesMut::new(),
         unwritten: VecDeque::new(),
+        unflushed: false,
         askers: HashMap::new(),
     };
     let stop = around.stop;
@@ -70,7 +89,7 @@ pub(super) async fn run(
         }
         let done = connection.session.is_idle() && around.queue.is_empty();
         if give_up.is_some_and(|at| done || at <= time::Instant::now()) {
-            connection.lose("Rotary is stopping".to_owned(), around);
+            connection.lose(Loss::Closed, "Rotary is stopping".to_owned(), around);
             log_off(&mut writer, around.settings).await;
             return DownReason::Stopped;
         }
@@ -82,18 +101,29 @@ pub(super) async fn run(
         tokio::select! {
             read = reader.read_buf(&mut connection.input) => {
                 let ended = match read {
-                    Ok(0) => Some("Asterisk closed the connection".to_owned()),
-                    Ok(_) => connection.read(around).err().map(|error| error.to_string()),
-                    Err(error) => Some(error.to_string()),
+                    Ok(0) => Some((Loss::Closed, CLOSED.to_owned())),
+                    Ok(_) => {
+                        let unread = connection.read(around).err();
+                        unread.map(|error| (Loss::Protocol, error.to_string()))
+                    }
+                    // TLS that ends without a word of goodbye; AMI's own messages have a clear end.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                        Some((Loss::Closed, CLOSED.to_owned()))
+                    }
+                    Err(error) => Some((Loss::Broken, error.to_string())),
                 };
-                if let Some(cause) = ended {
-                    return connection.lose(cause, around);
+                if let Some((how, cause)) = ended {
+                    return connection.lose(how, cause, around);
                 }
             }
-            written = write(&mut writer, front) => match written {
-                Ok(count) if count > 0 => connection.written(count),
-                Ok(_) => return connection.lose("nothing can be written".to_owned(), around),
-                Err(error) => return connection.lose(error.to_string(), around),
+            written = write(&mut writer, front, connection.unflushed) => match written {
+                Ok(Written::Bytes(count)) if count > 0 => connection.written(count),
+                Ok(Written::Flushed) => connection.unflushed = false,
+                Ok(Written::Bytes(_)) => {
+                    let cause = "nothing can be written".to_owned();
+                    return connection.lose(Loss::Broken, cause, around);
+                }
+                Err(error) => return connection.lose(Loss::Broken, error.to_string(), around),
             },
             Some(asked) = around.queue.recv(), if connection.unwritten.len() < MAX_UNWRITTEN => {
                 let ticket = connection.session.handle_action(asked.message, asked.want, now());
@@ -127,7 +157,7 @@ impl Connection {
                 }
                 Output::Up { version, missing } => {
                     Counters::add(&around.counters.connects);
-                    (around.tell)(LineState::Up { version, missing });
+                    (around.tell)(LineState::Up { version, missing, offline: Vec::new() });
                 }
                 Output::Close(why) => return Some(why),
             }
@@ -154,6 +184,7 @@ impl Connection {
     }
 
     fn written(&mut self, count: usize) {
+        self.unflushed = true;
         let Some((ticket, bytes)) = self.unwritten.front_mut() else { return };
         self.session.handle_written(*ticket);
         bytes.advance(count);
@@ -162,8 +193,8 @@ impl Connection {
         }
     }
 
-    fn lose(&mut self, cause: String, around: &mut Around<'_>) -> DownReason {
-        let why = self.session.handle_lost(cause);
+    fn lose(&mut self, how: Loss, cause: String, around: &mut Around<'_>) -> DownReason {
+        let why = self.session.handle_lost(how, cause);
         self.obey(around).unwrap_or(why)
     }
 
@@ -188,9 +219,11 @@ async fn log_off(writer: &mut (impl AsyncWrite + Unpin), settings: &Settings) {
 async fn write(
     writer: &mut (impl AsyncWrite + Unpin),
     bytes: Option<Bytes>,
-) -> std::io::Result<usize> {
+    unflushed: bool,
+) -> std::io::Result<Written> {
     match bytes {
-        Some(bytes) => writer.write(&bytes).await,
+        Some(bytes) => writer.write(&bytes).await.map(Written::Bytes),
+        None if unflushed => writer.flush().await.map(|()| Written::Flushed),
         None => std::future::pending().await,
     }
 }
@@ -205,3 +238,6 @@ async fn until(deadline: Option<time::Instant>) {
 fn now() -> Instant {
     time::Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests;

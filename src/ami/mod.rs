@@ -15,16 +15,18 @@ pub mod frame;
 mod reconnect;
 pub mod report;
 mod session;
+pub mod tls;
 
-use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use self::action::InvalidHeader;
-pub use self::client::{Channel, Client, line};
+pub use self::client::{Client, line};
 pub use self::reconnect::Line;
-pub use self::report::Reports;
+use self::tls::Tls;
+pub use crate::line::reports::Reports;
+pub use crate::line::{Channel, DownReason, LineState, Loss};
 
 /// The actions Rotary cannot do without, or not all of it.
 pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"];
@@ -34,6 +36,8 @@ pub const NEEDED_ACTIONS: [&str; 3] = ["Originate", "Hangup", "CoreShowChannels"
 pub struct Settings {
     /// Host and port.
     pub address: String,
+    /// How the line is encrypted; none: it is not.
+    pub tls: Option<Tls>,
     /// The section of manager.conf.
     pub username: String,
     /// Its secret.
@@ -64,6 +68,13 @@ pub struct Settings {
     pub list_max: usize,
 }
 
+/// What to look at when nobody answers.
+const CHECK_ADDRESS: &str = "that manager.conf has enabled=yes";
+
+/// What to look at when Asterisk does not let us in.
+const CHECK_LOGIN: &str = "compare the secret with manager.conf, and the permit and deny lines there with where \
+                           Rotary connects from";
+
 /// How the secret is shown to Asterisk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
@@ -77,6 +88,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: "127.0.0.1:5038".to_owned(),
+            tls: None,
             username: "rotary".to_owned(),
             secret: SecretString::from(String::new()),
             login: Login::Md5,
@@ -115,95 +127,6 @@ pub enum AmiError {
     /// It may have reached Asterisk and no answer came, so a call may exist.
     #[error("no answer from Asterisk")]
     Unknown,
-}
-
-/// Whether Asterisk can be asked for anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LineState {
-    /// It cannot.
-    Down {
-        /// Why not.
-        why: DownReason,
-    },
-    /// Logged in, and Asterisk has booted.
-    Up {
-        /// Asterisk's version, or that of its manager interface if it does not tell.
-        version: String,
-        /// Those of [`NEEDED_ACTIONS`] that our user may not run.
-        missing: Vec<String>,
-    },
-}
-
-/// Why the line is down. As text it says what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DownReason {
-    /// The first connection is not made yet.
-    Connecting,
-    /// Nobody answers there.
-    Unreachable {
-        /// Where.
-        address: String,
-        /// What the system says.
-        cause: String,
-    },
-    /// Asterisk does not let us in: a wrong name or secret, or an address it does not allow.
-    LoginRefused {
-        /// As whom.
-        username: String,
-        /// What Asterisk said.
-        message: String,
-    },
-    /// Asterisk is about to stop or to restart.
-    ShuttingDown,
-    /// There was a line, and it is gone.
-    Lost {
-        /// How.
-        cause: String,
-    },
-    /// Rotary is stopping.
-    Stopped,
-}
-
-impl fmt::Display for DownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connecting => f.write_str("connecting to Asterisk for the first time"),
-            Self::Unreachable { address, cause } => write!(
-                f,
-                "Asterisk is unreachable at {address}: {cause}; check that it runs, that manager.conf has \
-                 enabled=yes, and asterisk.address here"
-            ),
-            Self::LoginRefused { username, message } => write!(
-                f,
-                "Asterisk refused the login of {username:?}: {message}; compare the secret with manager.conf, and the \
-                 permit and deny lines there with where Rotary connects from"
-            ),
-            Self::ShuttingDown => {
-                f.write_str("Asterisk is shutting down; Rotary connects again once it is back")
-            }
-            Self::Lost { cause } => {
-                write!(f, "the line to Asterisk was lost: {cause}; Rotary is connecting again")
-            }
-            Self::Stopped => f.write_str("Rotary is stopping"),
-        }
-    }
-}
-
-impl fmt::Display for LineState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Down { why } => why.fmt(f),
-            Self::Up { version, missing } if missing.is_empty() => {
-                write!(f, "connected to Asterisk {version}")
-            }
-            Self::Up { version, missing } => write!(
-                f,
-                "connected to Asterisk {version}, whose user may not run {}; give it the privileges originate, call \
-                 and reporting in the write= line of manager.conf",
-                missing.join(", ")
-            ),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,16 +8,24 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{self, Instant};
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Asked, Counters};
 use super::connection::{self, Around};
-use super::report::Reporter;
 use super::session::Session;
-use super::{AmiError, DownReason, LineState, Settings};
+use super::tls::TlsFault;
+use super::{AmiError, CHECK_ADDRESS, DownReason, LineState, Settings};
+use crate::line::backoff::Backoff;
+use crate::line::reports::Reporter;
+use crate::line::tell;
 
 /// A refused login is not tried again sooner: a host that bans attackers would ban us.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+/// What a connection talks over.
+type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// The task's side of a [`Client`](super::Client).
 #[derive(Debug)]
@@ -27,14 +35,6 @@ pub struct Line {
     reporter: Reporter,
     state: watch::Sender<LineState>,
     counters: Arc<Counters>,
-}
-
-/// How long to wait before trying again.
-#[derive(Debug)]
-struct Backoff {
-    min: Duration,
-    max: Duration,
-    failures: u32,
 }
 
 impl Line {
@@ -54,11 +54,12 @@ impl Line {
     /// # Errors
     /// None at present; every outcome is told by the [`LineState`].
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::new(&self.settings);
+        let mut backoff = Backoff::new(self.settings.backoff_min, self.settings.backoff_max);
         while !stop.is_cancelled() {
             let connects = self.counters.connects.load(Ordering::Relaxed);
             let begun = Instant::now();
             let Some(why) = self.connect_and_talk(&stop).await else { break };
+            self.counters.failed(&why);
             if self.counters.connects.load(Ordering::Relaxed) > connects
                 && begun.elapsed() >= self.settings.stable_after
             {
@@ -84,10 +85,7 @@ impl Line {
         let settings = self.settings.clone();
         let socket = match self.turning_away(connect(&settings), stop).await? {
             Ok(socket) => socket,
-            Err(error) => {
-                let address = settings.address.clone();
-                return Some(DownReason::Unreachable { address, cause: error.to_string() });
-            }
+            Err(why) => return Some(why),
         };
         let now = Instant::now().into_std();
         let session = Session::new(settings.clone(), self.counters.clone(), now);
@@ -120,71 +118,35 @@ impl Line {
     }
 }
 
-async fn connect(settings: &Settings) -> io::Result<TcpStream> {
-    let connected = time::timeout(settings.connect_deadline, TcpStream::connect(&settings.address));
-    let timed_out = |_| {
-        let text = format!("no answer within {:?}", settings.connect_deadline);
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+/// A socket over which to talk, encrypted if so configured.
+async fn connect(settings: &Settings) -> Result<Socket, DownReason> {
+    let address = || settings.address.clone();
+    let unreachable = |error: io::Error| unreachable_because(&settings.address, error.to_string());
+    let connecting = async {
+        let socket = TcpStream::connect(&settings.address).await.map_err(unreachable)?;
+        // Actions are small and somebody waits for each.
+        socket.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &settings.tls else { return Ok(Socket::Left(socket)) };
+        let encrypted = tls.shake_hands(socket).await;
+        let untrusted = |fault: TlsFault| DownReason::Untrusted {
+            address: address(),
+            fault: fault.to_string(),
+        };
+        encrypted.map(|socket| Socket::Right(Box::new(socket))).map_err(untrusted)
     };
-    let socket = connected.await.unwrap_or_else(timed_out)?;
-    // Actions are small and somebody waits for each.
-    socket.set_nodelay(true)?;
-    Ok(socket)
+    let connected = time::timeout(settings.connect_deadline, connecting).await;
+    connected.unwrap_or_else(|_| {
+        let cause = format!("no answer within {:?}", settings.connect_deadline);
+        Err(unreachable_because(&settings.address, cause))
+    })
+}
+
+fn unreachable_because(address: &str, cause: String) -> DownReason {
+    DownReason::Unreachable { address: address.to_owned(), cause, check: CHECK_ADDRESS }
 }
 
 fn turn_away(asked: Asked, state: &watch::Sender<LineState>) {
     let why = state.borrow().to_string();
     // Nobody may be waiting any more.
     let _ = asked.answer.send(Err(AmiError::NotSent(why)));
-}
-
-fn tell(state: &watch::Sender<LineState>, now: LineState) {
-    let told = now.clone();
-    let changed = state.send_if_modified(|before| {
-        let changed = *before != now;
-        *before = now;
-        changed
-    });
-    if changed {
-        match told {
-            LineState::Up { .. } => tracing::info!("{told}"),
-            LineState::Down { why: DownReason::Stopped } => tracing::info!("{told}"),
-            LineState::Down { .. } => tracing::warn!("{told}"),
-        }
-    }
-}
-
-impl Backoff {
-    fn new(settings: &Settings) -> Self {
-        Self { min: settings.backoff_min, max: settings.backoff_max, failures: 0 }
-    }
-
-    /// The next wait, `random` (0 to 1) of the way from half to all of what is due.
-    fn next(&mut self, random: f64) -> Duration {
-        let due = self.min.saturating_mul(1 << self.failures.min(20)).min(self.max);
-        self.failures += 1;
-        due.mul_f64(0.5 + random / 2.0)
-    }
-
-    fn reset(&mut self) {
-        self.failures = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_begin_again_after_a_stable_line() {
-        let mut backoff = Backoff::new(&Settings::default());
-
-        let waits: Vec<_> = (0..12).map(|_| backoff.next(1.0)).collect();
-        assert_eq!(waits[..3], [100, 200, 400].map(Duration::from_millis));
-        assert_eq!(waits[11], Duration::from_secs(30));
-        assert!((0..100).all(|_| backoff.next(1.0) == Duration::from_secs(30)));
-
-        backoff.reset();
-        assert_eq!(backoff.next(0.0), Duration::from_millis(50));
-    }
 }

@@ -23,7 +23,7 @@ use super::action::{InvalidHeader, Message};
 use super::client::{Answer, Counters, Want};
 use super::codec::Incoming;
 use super::frame::Kind;
-use super::{AmiError, DownReason, Settings};
+use super::{AmiError, CHECK_LOGIN, DownReason, Loss, Settings};
 
 pub(super) use self::waiting::Ticket;
 
@@ -168,7 +168,10 @@ impl Session {
         if self.phase_deadline.is_some_and(|deadline| deadline <= now) {
             self.phase_deadline = None;
             match self.phase {
-                Phase::Greeting => self.close(lost("no greeting came")),
+                Phase::Greeting => {
+                    let cause = format!("it said nothing for {:?}", self.settings.connect_deadline);
+                    self.close(self.no_greeting(cause));
+                }
                 Phase::Booting => self.ask_own(Purpose::CoreStatus, "CoreStatus", now),
                 Phase::LoggingIn | Phase::Learning | Phase::Up | Phase::Closed => {}
             }
@@ -180,9 +183,14 @@ impl Session {
     }
 
     /// The connection is gone; says how that is to be called. Answers all that waits.
-    pub(super) fn handle_lost(&mut self, cause: String) -> DownReason {
-        let why =
-            if self.shutting_down { DownReason::ShuttingDown } else { DownReason::Lost { cause } };
+    pub(super) fn handle_lost(&mut self, how: Loss, cause: String) -> DownReason {
+        let why = match self.phase {
+            _ if self.shutting_down => DownReason::ShuttingDown,
+            Phase::Greeting => self.no_greeting(cause),
+            Phase::LoggingIn | Phase::Booting | Phase::Learning | Phase::Up | Phase::Closed => {
+                lost(how, cause)
+            }
+        };
         self.answer_all();
         self.phase = Phase::Closed;
         why
@@ -209,8 +217,10 @@ impl Session {
                 }
                 self.answer(ticket, Err(silence(written)));
             }
-            Purpose::Challenge | Purpose::Login => self.close(lost("no answer to the login")),
-            Purpose::CoreStatus => self.close(lost("no answer after the login")),
+            Purpose::Challenge | Purpose::Login => {
+                self.close(lost(Loss::Silent, "no answer to the login"))
+            }
+            Purpose::CoreStatus => self.close(lost(Loss::Silent, "no answer after the login")),
             Purpose::ListCommands | Purpose::CoreSettings => {
                 self.waiting.remove(ticket);
                 self.learned();
@@ -221,6 +231,11 @@ impl Session {
                 self.ping_due = Some(now + self.settings.ping_interval);
             }
         }
+    }
+
+    fn no_greeting(&self, cause: String) -> DownReason {
+        let address = self.settings.address.clone();
+        DownReason::NoGreeting { address, cause, encrypted: self.settings.tls.is_some() }
     }
 
     fn ask_own(&mut self, purpose: Purpose, name: &'static str, now: Instant) {
@@ -235,7 +250,11 @@ impl Session {
     ) {
         if let Err(invalid) = message.and_then(|message| self.send(message, purpose, now)) {
             let username = self.settings.username.clone();
-            self.close(DownReason::LoginRefused { username, message: invalid.to_string() });
+            self.close(DownReason::LoginRefused {
+                username,
+                message: invalid.to_string(),
+                check: CHECK_LOGIN,
+            });
         }
     }
 
@@ -308,8 +327,8 @@ fn silence(written: bool) -> AmiError {
     if written { AmiError::Unknown } else { AmiError::NotSent("the line took nothing".to_owned()) }
 }
 
-fn lost(cause: impl Into<String>) -> DownReason {
-    DownReason::Lost { cause: cause.into() }
+fn lost(how: Loss, cause: impl Into<String>) -> DownReason {
+    DownReason::Lost { how, cause: cause.into() }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{CallId, Destination, Report};
+use crate::domain::call::{CallId, ChannelId, Destination, Report};
 
 use super::action::Message;
 use super::codec::{Codec, Incoming};
@@ -40,7 +40,7 @@ async fn a_call_is_originated_and_its_reports_arrive() {
     });
 
     assert_eq!(placed, Ok(()));
-    let call = CallId(id.parse().unwrap());
+    let call = ChannelId::first(CallId(id.parse().unwrap()));
     let end = Report::HungUp { cause: 17, sip_code: Some(486) };
     assert_eq!(house.take_reports(2).await, [(call, Report::Ringing), (call, end)]);
 }
@@ -59,7 +59,7 @@ async fn events_in_the_same_read_as_the_login_answer_are_kept() {
         ))
         .await;
 
-    assert_eq!(house.take_reports(1).await, [(CallId(call), Report::Answered)]);
+    assert_eq!(house.take_reports(1).await, [(ChannelId::first(CallId(call)), Report::Answered)]);
 }
 
 #[tokio::test]
@@ -91,9 +91,9 @@ async fn a_burst_loses_no_report_though_nobody_reads_them() {
     assert!(answer.is_ok());
     assert!(house.client.counters().frames() > 200_000);
     let reports = house.take_reports(2 * CALLS).await;
-    let rang = reports[..CALLS].iter().map(|(call, _)| call.0);
+    let rang = reports[..CALLS].iter().map(|(channel, _)| channel.call.0);
     assert!(rang.eq(calls.iter().copied()));
-    let ended = reports[CALLS..].iter().map(|(call, _)| call.0);
+    let ended = reports[CALLS..].iter().map(|(channel, _)| channel.call.0);
     assert!(ended.eq(calls.iter().rev().copied()));
 }
 
@@ -216,7 +216,7 @@ async fn a_peer_that_does_not_read_keeps_nothing_from_being_read() {
     };
 
     let end = Report::HungUp { cause: 16, sip_code: None };
-    assert_eq!(reports, Some(vec![(CallId(call), end)]));
+    assert_eq!(reports, Some(vec![(ChannelId::first(CallId(call)), end)]));
 }
 
 #[tokio::test]
@@ -299,7 +299,7 @@ impl House {
         manager
     }
 
-    async fn take_reports(&mut self, count: usize) -> Vec<(CallId, Report)> {
+    async fn take_reports(&mut self, count: usize) -> Vec<(ChannelId, Report)> {
         let mut reports = Vec::new();
         while reports.len() < count {
             reports.extend(self.reports.next().await.unwrap());

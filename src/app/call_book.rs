@@ -1,7 +1,10 @@
 //! The calls being followed: those that have not ended, and those whose end is not stored yet.
 //!
-//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes what changed to the store and
-//! announces it once it is committed.
+//! Reports change a call here first, whichever Asterisk they come from. [`super::follow_calls`] takes
+//! what changed to the store and announces it once it is committed.
+
+mod deadlines;
+mod hang_ups;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,9 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
+use self::hang_ups::HangingUp;
+pub(super) use self::hang_ups::{DueHangUp, Tried};
 use super::asterisks::Place;
+use super::live::{Feed, News};
 use crate::domain::asterisk::AsteriskName;
-use crate::domain::call::{Call, CallId, Report, SETTLE};
+use crate::domain::call::{Call, CallId, CallStatus, ChannelId, Report, SETTLE};
 use crate::domain::tenant::TenantId;
 
 /// How many announcements a slow listener may fall behind before it must look at the store itself.
@@ -26,7 +32,9 @@ const BIRTH: TimeDelta = TimeDelta::seconds(2);
 pub struct CallBook {
     book: Arc<Mutex<Book>>,
     changed: Arc<Notify>,
+    hang_ups_sooner: Arc<Notify>,
     announcements: broadcast::Sender<Arc<Call>>,
+    feed: Feed,
 }
 
 #[derive(Default)]
@@ -34,6 +42,10 @@ struct Book {
     calls: HashMap<CallId, Followed>,
     unsaved: HashSet<CallId>,
     timeouts: BTreeSet<(DateTime<Utc>, CallId)>,
+    /// When which call is to be hung up, if it has not ended by then.
+    hang_ups: BTreeSet<(DateTime<Utc>, CallId)>,
+    /// Notified when a hang-up comes before all others.
+    hang_ups_sooner: Arc<Notify>,
 }
 
 struct Followed {
@@ -42,8 +54,13 @@ struct Followed {
     placed_at: Option<DateTime<Utc>>,
     /// How many of its changes have callbacks.
     told: u32,
+    /// How many of its changes were in the store when it came into the book.
+    stored: u32,
+    /// How many of its changes the feed has had.
+    aired: u32,
     /// Its place at the Asterisk it was sent to; none before it is.
     place: Option<Place>,
+    hanging_up: HangingUp,
 }
 
 /// A call that changed and is not stored yet.
@@ -58,7 +75,11 @@ pub(super) struct Changed {
 /// What a look at Asterisk's list came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compared {
-    /// Calls that Asterisk should have and has not.
+    /// Calls that have not ended here and are listed.
+    pub listed: usize,
+    /// Listed calls that nobody here follows, or no longer.
+    pub unknown: usize,
+    /// Calls that Asterisk should have and has not, as was not known before.
     pub missing: usize,
     /// Calls that are not listed and may be too young for it: only another look can tell.
     pub too_young: usize,
@@ -67,23 +88,46 @@ pub struct Compared {
 impl Default for CallBook {
     fn default() -> Self {
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
-        Self { book: Arc::default(), changed: Arc::default(), announcements }
+        let book = Book::default();
+        let hang_ups_sooner = book.hang_ups_sooner.clone();
+        let book = Arc::new(Mutex::new(book));
+        let feed = Feed::default();
+        Self { book, changed: Arc::default(), hang_ups_sooner, announcements, feed }
     }
 }
 
 impl CallBook {
     /// Follows a call from now on. Done before Asterisk hears of it, so that no report is missed.
     pub fn follow(&self, call: Call) {
-        let followed = Followed { call, placed_at: None, told: 0, place: None };
-        self.lock().calls.insert(followed.call.id(), followed);
+        self.lock().add(Followed::new(call, None, 0));
     }
 
-    /// Follows a call that an earlier run of the daemon placed and of which it told so many changes.
+    /// Follows a call that waits for its trunk and is on record, and tells of it.
+    pub(super) fn follow_queued(&self, call: Call) {
+        let (id, steps) = (call.id(), call.steps());
+        let told = Arc::new(call.clone());
+        let mut followed = Followed::new(call, None, 0);
+        let news = followed.air(told, steps);
+        let mut book = self.lock();
+        book.add(followed);
+        if book.tell(id) {
+            self.changed.notify_one();
+        }
+        self.air(book, [news]);
+    }
+
+    /// Follows a call that an earlier run of the daemon recorded and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
-        let placed_at = Some(call.request.created_at);
+        // Nobody counts what was told of a call that nobody asked to be told of.
+        let told = if call.request.callback_url.is_some() { told } else { call.steps() };
+        let waits = call.progress.status == CallStatus::Queued;
+        let placed_at = (!waits).then_some(call.request.created_at);
         let mut book = self.lock();
         let id = call.id();
-        book.calls.insert(id, Followed { call, placed_at, told, place: None });
+        let mut followed = Followed::new(call, placed_at, told);
+        // Nobody can be reading the feed of a new run yet.
+        followed.aired = followed.stored;
+        book.add(followed);
         book.tell(id);
         drop(book);
         self.changed.notify_one();
@@ -114,16 +158,53 @@ impl CallBook {
         let followed = book.calls.get_mut(&id)?;
         followed.placed_at = Some(now);
         let call = followed.call.clone();
+        let news = followed.air(Arc::new(call.clone()), followed.stored);
         if book.tell(id) {
             self.changed.notify_one();
         }
+        self.air(book, [news]);
         Some(call)
+    }
+
+    /// A call that waited has its place on record and is to be handed to Asterisk. None if it is
+    /// not followed, or does not wait.
+    pub(super) fn initiate(&self, id: CallId, now: DateTime<Utc>) -> Option<Call> {
+        let call = self.lock().change_waiting(id, |call| call.initiate(now))?;
+        self.changed.notify_one();
+        Some(call)
+    }
+
+    /// The call, with what of it was told.
+    pub(super) fn look_at(&self, id: CallId) -> Option<Changed> {
+        let book = self.lock();
+        let Followed { call, told, .. } = book.calls.get(&id)?;
+        Some(Changed { call: call.clone(), told: *told })
+    }
+
+    /// A call whose end is not stored yet becomes what `change` makes of it; the call as it then is.
+    pub(super) fn revise(&self, id: CallId, change: impl FnOnce(&mut Call)) -> Option<Call> {
+        let mut book = self.lock();
+        book.change(id, |call| {
+            change(call);
+            false
+        });
+        let followed = book.calls.get_mut(&id)?;
+        if !followed.call.progress.status.is_end() {
+            (followed.placed_at, followed.place) = (None, None);
+        }
+        Some(followed.call.clone())
+    }
+
+    /// The present attempt of a call has failed for good; it is to be stored and told.
+    pub(super) fn give_up(&self, id: CallId, now: DateTime<Utc>) {
+        self.lock().change(id, |call| call.give_up(now));
+        self.changed.notify_one();
     }
 
     /// Stops following a call that Asterisk never took.
     pub fn forget(&self, id: CallId) {
         let mut book = self.lock();
-        book.calls.remove(&id);
+        book.remove(id);
         book.unsaved.remove(&id);
     }
 
@@ -150,11 +231,24 @@ impl CallBook {
         self.announcements.subscribe()
     }
 
-    /// Takes in reports, in their order. Those of calls we do not follow are dropped.
-    pub fn handle_reports(&self, reports: Vec<(CallId, Report)>, now: DateTime<Utc>) {
+    /// Every change of every call that was placed, after it is stored, for as long as there is room.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Whether the call is followed here.
+    pub fn follows(&self, id: CallId) -> bool {
+        self.lock().calls.contains_key(&id)
+    }
+
+    /// Takes in reports, in their order. Those of calls we do not follow are dropped, and those of an
+    /// earlier attempt than the present one.
+    pub fn handle_reports(&self, reports: Vec<(ChannelId, Report)>, now: DateTime<Utc>) {
         let mut book = self.lock();
-        for (id, report) in reports {
-            book.change(id, |call| call.handle_report(report, now));
+        for (channel, report) in reports {
+            book.change(channel.call, |call| {
+                call.channel_id() == channel && call.handle_report(report, now)
+            });
         }
         drop(book);
         self.changed.notify_one();
@@ -170,31 +264,53 @@ impl CallBook {
     }
 
     /// Compares the calls that were sent to this Asterisk with what it has: `listed` as it was asked
-    /// for at `asked_at`. The calls it should have and has not will end as missing.
+    /// for at `asked_at`. The calls it should have and has not will end as missing; those that ring
+    /// on there after their time-out are to be hung up.
     pub fn handle_list(
         &self,
         asterisk: &AsteriskName,
-        listed: &HashSet<CallId>,
+        listed: &HashSet<ChannelId>,
         asked_at: DateTime<Utc>,
     ) -> Compared {
         let mut book = self.lock();
+        let mut going = 0;
+        for channel in listed {
+            let known = book.calls.get(&channel.call);
+            let present = |followed: &&Followed| {
+                followed.is_at(asterisk) && followed.call.channel_id() == *channel
+            };
+            let Some(followed) = known.filter(present) else { continue };
+            going += usize::from(!followed.call.progress.status.is_end());
+            book.change(channel.call, |call| {
+                call.handle_listed(asked_at);
+                false
+            });
+        }
         let unlisted = book.calls.values().filter(|followed| {
+            let status = followed.call.progress.status;
+            let asterisk_has_it = !status.is_end() && status != CallStatus::Queued;
             followed.is_at(asterisk)
-                && !followed.call.progress.status.is_end()
-                && !listed.contains(&followed.call.id())
+                && asterisk_has_it
+                && !listed.contains(&followed.call.channel_id())
         });
         let (missing, too_young): (Vec<_>, Vec<_>) = unlisted
             .map(|followed| (followed.call.id(), followed.placed_at))
             .partition(|(_, placed_at)| placed_at.is_some_and(|at| at + BIRTH < asked_at));
+        let mut news = 0;
         for (id, _) in &missing {
             book.change(*id, |call| {
-                call.handle_missing(asked_at);
+                news += usize::from(call.handle_missing(asked_at));
                 false
             });
         }
         drop(book);
         self.changed.notify_one();
-        Compared { missing: missing.len(), too_young: too_young.len() }
+        Compared {
+            listed: going,
+            unknown: listed.len() - going,
+            missing: news,
+            too_young: too_young.len(),
+        }
     }
 
     /// Whether some call has been silent for so long that this Asterisk must be asked about it.
@@ -234,20 +350,40 @@ impl CallBook {
     /// These are stored, and all their changes have callbacks: announces them, and stops following
     /// those that have ended.
     pub(super) fn saved(&self, changed: Vec<Changed>) {
-        {
-            let mut book = self.lock();
-            for Changed { call, .. } in &changed {
-                if call.progress.status.is_end() {
-                    book.calls.remove(&call.id());
-                } else if let Some(followed) = book.calls.get_mut(&call.id()) {
-                    followed.told = call.steps();
+        let mut news = Vec::with_capacity(changed.len());
+        let mut stored = Vec::with_capacity(changed.len());
+        let mut book = self.lock();
+        for Changed { call, .. } in changed {
+            let (id, over, steps) = (call.id(), call.progress.status.is_end(), call.steps());
+            let call = Arc::new(call);
+            match book.calls.get_mut(&id) {
+                // Its end was stored and announced meanwhile.
+                None if !over => continue,
+                None => {}
+                Some(followed) => {
+                    followed.told = followed.told.max(steps);
+                    news.push(followed.air(call.clone(), steps));
+                    if over {
+                        book.remove(id);
+                        book.unsaved.remove(&id);
+                    }
                 }
             }
+            stored.push(call);
         }
-        for Changed { call, .. } in changed {
+        self.air(book, news);
+        for call in stored {
             // Nobody may be listening.
-            let _ = self.announcements.send(Arc::new(call));
+            let _ = self.announcements.send(call);
         }
+    }
+
+    /// Tells the feed. It is taken before the book is given back, so that it has a call's changes in
+    /// their order, and filled after, so that nobody waits for the book meanwhile.
+    fn air(&self, book: MutexGuard<'_, Book>, news: impl IntoIterator<Item = News>) {
+        let feed = self.feed.begin();
+        drop(book);
+        feed.tell(news);
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -256,6 +392,25 @@ impl CallBook {
 }
 
 impl Followed {
+    fn new(call: Call, placed_at: Option<DateTime<Utc>>, told: u32) -> Self {
+        Self {
+            placed_at,
+            told,
+            stored: call.steps(),
+            aired: 0,
+            place: None,
+            hanging_up: HangingUp::default(),
+            call,
+        }
+    }
+
+    /// What the feed has not had of the first `steps` changes.
+    fn air(&mut self, call: Arc<Call>, steps: u32) -> News {
+        let aired = self.aired;
+        self.aired = aired.max(steps);
+        News { call, steps: aired..steps }
+    }
+
     fn is_at(&self, asterisk: &AsteriskName) -> bool {
         self.place.as_ref().is_some_and(|place| place.asterisk() == asterisk)
     }
@@ -273,22 +428,31 @@ impl Book {
         untold
     }
 
+    /// Changes a call outside of reports; the call, if that did anything.
+    fn change_waiting(
+        &mut self,
+        id: CallId,
+        change: impl FnOnce(&mut Call) -> bool,
+    ) -> Option<Call> {
+        let mut moved = false;
+        self.change(id, |call| {
+            moved = change(call);
+            moved
+        });
+        self.calls.get(&id).filter(|_| moved).map(|followed| followed.call.clone())
+    }
+
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {
         let Some(followed) = self.calls.get_mut(&id) else { return };
-        let before = followed.call.next_timeout();
+        let before = followed.deadlines();
         let moved = change(&mut followed.call);
-        let after = followed.call.next_timeout();
-        if before != after {
-            if let Some(due) = before {
-                self.timeouts.remove(&(due, id));
-            }
-            if let Some(due) = after {
-                self.timeouts.insert((due, id));
-            }
-        }
         if moved {
+            // Asterisk has its channel now, if it had none before.
+            followed.hanging_up.at_once();
             self.unsaved.insert(id);
         }
+        let after = followed.deadlines();
+        self.reschedule(id, before, after);
     }
 }
 

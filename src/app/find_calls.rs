@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::App;
+use super::live::CallWatch;
 use crate::domain::call::{Call, CallId, CallStatus};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -22,7 +22,7 @@ pub enum Until {
 /// How much longer than the phone rings we wait for word of it.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a request may wait for the end of an answered call.
+/// How long a request may wait for the end of an answered call that has no limit.
 const TALK_MAX: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// The tenant's call of this id.
@@ -32,10 +32,14 @@ pub async fn find(app: &App, tenant: &TenantId, id: CallId) -> Result<Option<Cal
 
 /// The call once it has come as far as `until`, or as it stands when that takes longer than it can.
 pub async fn wait_for(app: &App, call: Call, until: Until) -> Result<Call, StoreError> {
-    let ring = Duration::from_secs(u64::from(call.request.ring_timeout_seconds)) + GRACE;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let ring = seconds(call.request.ring_timeout_seconds) + GRACE;
+    let waits = call.progress.status == CallStatus::Queued;
+    let queue = if waits { app.settings.calls.queue_patience() } else { Duration::ZERO };
+    let talk = call.request.time_limit_seconds.map_or(TALK_MAX, seconds) + GRACE;
     let limit = match until {
-        Until::Answer => ring,
-        Until::End => ring + TALK_MAX,
+        Until::Answer => queue + ring,
+        Until::End => queue + ring + talk,
     };
     let (tenant, id) = (call.request.tenant.clone(), call.id());
     match timeout(limit, come_to(app, &tenant, id, until)).await {
@@ -50,18 +54,12 @@ async fn come_to(
     id: CallId,
     until: Until,
 ) -> Result<Option<Call>, StoreError> {
-    let mut changes = app.calls.listen();
-    let mut known = find(app, tenant, id).await?;
+    let mut watch = CallWatch::new(app, tenant, id);
     loop {
+        let known = watch.next().await?;
         if known.as_ref().is_none_or(|call| until.is_reached_by(call.progress.status)) {
             return Ok(known);
         }
-        known = match changes.recv().await {
-            Ok(call) if call.id() == id => Some(Call::clone(&call)),
-            Ok(_) => known,
-            Err(RecvError::Lagged(_)) => find(app, tenant, id).await?,
-            Err(RecvError::Closed) => return Ok(known),
-        };
     }
 }
 

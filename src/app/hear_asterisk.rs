@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::asterisks::{Asterisk, LineError, LineState, Reports};
 use super::call_book::Compared;
 use super::{App, now};
-use crate::domain::call::CallId;
+use crate::domain::call::ChannelId;
 
 /// How often silent calls are looked for.
 const LOOK: Duration = Duration::from_secs(5);
@@ -41,6 +41,7 @@ pub async fn hear_asterisk(
             () = stop.cancelled() => return Ok(()),
             Some(batch) = reports.next() => app.calls.handle_reports(batch, now()),
             state = states.changed() => if let LineState::Up { .. } = state {
+                app.pace.wake();
                 in_doubt = compare(&app, &asterisk).await;
             },
             _ = look.tick() => if in_doubt || app.calls.has_overdue(&asterisk.name, Utc::now()) {
@@ -59,11 +60,13 @@ async fn compare(app: &App, asterisk: &Asterisk) -> bool {
     let asked_at = now();
     match asterisk.channels().await {
         Ok(channels) => {
-            let listed: HashSet<CallId> = channels.iter().map(|(call, _)| *call).collect();
-            let seen = channels.into_iter().filter_map(|(call, report)| Some((call, report?)));
+            let listed: HashSet<ChannelId> = channels.iter().map(|(channel, _)| *channel).collect();
+            let seen =
+                channels.into_iter().filter_map(|(channel, report)| Some((channel, report?)));
             app.calls.handle_reports(seen.collect(), asked_at);
-            let Compared { missing, too_young } =
-                app.calls.handle_list(&asterisk.name, &listed, asked_at);
+            let compared = app.calls.handle_list(&asterisk.name, &listed, asked_at);
+            app.meters.calls_compared(&asterisk.name, compared);
+            let Compared { missing, too_young, .. } = compared;
             if missing > 0 {
                 info!(missing, asterisk = %asterisk.name, "calls that Asterisk no longer has");
             }

@@ -1,25 +1,29 @@
 //! MAKE_CALL: show one of our numbers and ring the other side.
 //!
 //! The use and the call are durable before Asterisk hears of it. A crash in between costs one use
-//! and never places an uncounted call.
+//! and never places an uncounted call. A call that finds no place on its trunk waits on record.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::asterisks::{LineError, Unsayable, Way};
-use super::pick_did::{Choice, PickError, pick_did, take_back};
-use super::{App, now};
+use super::pick_did::{Choice, Full, PickError, pick_did, take_back};
+use super::{App, call_steps, now};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{Call, CallId, CallRequest, Destination, PlacedBy};
+use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination, PlacedBy};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::{AreaCode, E164};
+use crate::domain::pace::Answer;
 use crate::domain::rotation::{NotPickable, Pick, Reason, Want};
 use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::StoreError;
 use crate::store::ledger::{NewCall, RequestKey};
+
+/// The longest time limit of an answered call, in seconds: a day.
+pub const TIME_LIMIT_MAX: u32 = 24 * 60 * 60;
 
 /// A call to be placed. What is none takes the configured default.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +48,8 @@ pub struct MakeCall {
     pub caller_name: Option<String>,
     /// How long the phone may ring, in seconds.
     pub ring_timeout_seconds: Option<u32>,
+    /// How long the answered call may last, in seconds, at most [`TIME_LIMIT_MAX`].
+    pub time_limit_seconds: Option<u32>,
     /// Where changes will be posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
@@ -94,6 +100,9 @@ pub enum MakeCallError {
     /// The DID that was asked for cannot be shown now.
     #[error("{0}")]
     NotPickable(NotPickable),
+    /// A limit is met. No use is counted and nothing is on record.
+    #[error("{0}")]
+    Full(Full),
     /// The key was used for another request.
     #[error("this idempotency key was used for a different request")]
     KeyConflict,
@@ -114,11 +123,18 @@ pub enum MakeCallError {
     StoreTooSlow,
 }
 
-/// Places a call and returns once Asterisk has taken it.
+/// Places a call and returns once Asterisk has taken it, or once it waits for its trunk on record.
 ///
 /// When Asterisk does not answer in time the call stays `initiated` and its use counted: it may be
 /// ringing. Events or the next look at Asterisk's list settle it.
 pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
+    let begun = Instant::now();
+    let made = attempt(app, wanted).await;
+    app.meters.call_requested(&made, begun.elapsed());
+    made
+}
+
+async fn attempt(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCallError> {
     if let Some(earlier) = earlier_call(app, &wanted).await? {
         return Ok(MadeCall { call: earlier, replayed: true });
     }
@@ -129,10 +145,15 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
     let id = CallId(Uuid::now_v7());
     let mut way = None;
     let recorded = pick_did(app, &choice, |pick| {
-        let mut new = new_call(app, id, &wanted, pick);
+        let new = new_call(app, id, &wanted, pick);
         let chosen = choose_way(app, &new.call.request.trunk).map_err(PickError::NoWay)?;
-        new.call.sent_to(chosen.asterisk.name.clone());
-        way = Some(chosen);
+        let mut new = reserve(app, new).map_err(PickError::Full)?;
+        if new.call.progress.status == CallStatus::Initiated {
+            new.call.sent_to(chosen.asterisk.name.clone());
+            way = Some(chosen);
+        } else {
+            way = None;
+        }
         Ok(Some(new))
     });
     let recorded = recorded.await;
@@ -146,41 +167,81 @@ pub async fn make_call(app: &App, wanted: MakeCall) -> Result<MadeCall, MakeCall
         Err(error) => return Err(error.into()),
     };
 
-    let way = way.expect("a call that was recorded has its way");
-    place(app, call, way).await.map(|call| MadeCall { call, replayed: false })
+    let call = match way {
+        Some(way) => place(app, call, way).await?,
+        None => wait_in_queue(app, call),
+    };
+    Ok(MadeCall { call, replayed: false })
+}
+
+/// Asks for the call's place; one that has to wait is recorded as such.
+fn reserve(app: &App, mut new: NewCall) -> Result<NewCall, Full> {
+    match app.pace.ask(&new.call) {
+        Answer::Now => {}
+        Answer::Queued => {
+            let request = new.call.request;
+            let since = request.created_at;
+            new.call = Call::queued(request, since);
+        }
+        Answer::Refused(refused) => {
+            return Err(Full { trunk: new.call.request.trunk, refused });
+        }
+    }
+    Ok(new)
+}
+
+/// On record as waiting; [`super::place_queued`] goes on with it.
+fn wait_in_queue(app: &App, call: Call) -> Call {
+    call_steps::began(app, &call);
+    app.calls.follow_queued(call.clone());
+    app.pace.enqueue(call.id(), app.settings.calls.queue_patience());
+    call
+}
+
+async fn place(app: &App, mut call: Call, way: Way) -> Result<Call, MakeCallError> {
+    call_steps::began(app, &call);
+    app.calls.follow(call.clone());
+    match send(app, &mut call, way).await {
+        Ok(()) => Ok(app.calls.placed(call.id(), now()).unwrap_or(call)),
+        Err(failed) => {
+            undo(app, call).await;
+            Err(failed)
+        }
+    }
 }
 
 /// Hands the call to the Asterisk chosen for it. One that was certainly not told of it is passed
 /// over for the next; one that may have been is not.
-async fn place(app: &App, mut call: Call, mut way: Way) -> Result<Call, MakeCallError> {
-    let originate = originate(app, &call);
+///
+/// # Errors
+/// No Asterisk has it, for certain.
+pub(super) async fn send(app: &App, call: &mut Call, mut way: Way) -> Result<(), MakeCallError> {
+    let originate = originate(app, call);
     let mut tried = Vec::new();
-    app.calls.follow(call.clone());
-    let failed = loop {
+    loop {
         let Way { asterisk, place } = way;
         app.calls.send_to(call.id(), place);
-        match asterisk.originate(&originate).await {
-            Ok(()) | Err(LineError::Unknown) => {
-                return Ok(app.calls.placed(call.id(), now()).unwrap_or(call));
-            }
+        let begun = Instant::now();
+        let answer = asterisk.originate(&originate).await;
+        app.meters.originated(&answer, begun.elapsed());
+        match answer {
+            Ok(()) | Err(LineError::Unknown) => return Ok(()),
             Err(LineError::NotSent(why)) => {
                 tried.push(asterisk.name);
-                match another_way(app, &mut call, &tried).await {
+                match another_way(app, call, &tried).await {
                     Ok(Some(another)) => way = another,
-                    Ok(None) => break MakeCallError::AsteriskUnavailable(why),
-                    Err(error) => break error.into(),
+                    Ok(None) => return Err(MakeCallError::AsteriskUnavailable(why)),
+                    Err(error) => return Err(error.into()),
                 }
             }
-            Err(LineError::Refused(message)) => break MakeCallError::Refused(message),
-            Err(LineError::Invalid(what)) => break what.into(),
+            Err(LineError::Refused(message)) => return Err(MakeCallError::Refused(message)),
+            Err(LineError::Invalid(what)) => return Err(what.into()),
         }
-    };
-    undo(app, call).await;
-    Err(failed)
+    }
 }
 
 /// The next Asterisk for a call that those tried certainly did not take, once the store knows it.
-async fn another_way(
+pub(super) async fn another_way(
     app: &App,
     call: &mut Call,
     tried: &[AsteriskName],
@@ -196,7 +257,9 @@ async fn another_way(
 /// The call never left: it failed, and its use is given back.
 async fn undo(app: &App, mut call: Call) {
     app.calls.forget(call.id());
+    app.pace.give_back(call.id());
     call.fail(now());
+    call_steps::failed(app, &call);
     take_back(app, &call.request.tenant, call.request.did, Some(&call)).await;
 }
 
@@ -265,18 +328,21 @@ async fn choose(app: &App, wanted: &MakeCall) -> Result<Choice, MakeCallError> {
 fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
     let defaults = &app.settings.calls;
     let now = now();
+    let limit = Some(defaults.time_limit_seconds).filter(|limit| *limit > 0);
     let request = CallRequest {
         id,
         tenant: wanted.tenant.clone(),
         to: wanted.to,
         did: pick.did,
         from: pick.number,
+        reason: Some(pick.reason),
         trunk: wanted.trunk.clone().unwrap_or_else(|| pick.trunk.clone()),
         campaign: wanted.campaign.clone(),
         destination: wanted.destination.clone().unwrap_or_else(|| defaults.destination()),
         variables: wanted.variables.clone(),
         caller_name: wanted.caller_name.clone(),
         ring_timeout_seconds: wanted.ring_timeout_seconds.unwrap_or(defaults.ring_timeout_seconds),
+        time_limit_seconds: wanted.time_limit_seconds.or(limit),
         callback_url: wanted.callback_url.clone(),
         journey: wanted.journey.clone(),
         created_at: now,
@@ -285,10 +351,11 @@ fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
     NewCall { call: Call::initiated(request, now), key: wanted.key.clone() }
 }
 
+/// How the call's present attempt is said to Asterisk.
 fn originate(app: &App, call: &Call) -> Originate {
     let request = &call.request;
     Originate {
-        id: call.id().to_string(),
+        id: call.channel_id().to_string(),
         channel: dial_string(app, &request.trunk, request.to),
         caller_number: request.from.to_string(),
         caller_name: request.caller_name.clone(),
@@ -314,6 +381,7 @@ impl From<PickError> for MakeCallError {
             PickError::NoWay(why) => Self::AsteriskUnavailable(why),
             PickError::NoneAvailable => Self::NoneAvailable,
             PickError::NotPickable(why) => Self::NotPickable(why),
+            PickError::Full(full) => Self::Full(full),
             PickError::KeyTaken => Self::KeyConflict,
             PickError::Store(error) => Self::Store(error),
             PickError::TooSlow => Self::StoreTooSlow,

@@ -2,20 +2,26 @@
 
 pub mod asterisks;
 pub mod call_book;
+mod call_steps;
 pub mod campaigns;
 pub mod deliver_callbacks;
 pub mod export_dids;
 pub mod find_calls;
 pub mod follow_calls;
+pub mod hang_up;
 pub mod hear_asterisk;
 pub mod hear_changes;
 pub mod import_dids;
 pub mod join;
 pub mod list_dids;
+pub mod live;
 pub mod make_call;
 pub mod manage_dids;
 pub mod manage_tenants;
+pub mod meters;
+pub mod pace;
 pub mod pick_did;
+pub mod place_queued;
 pub mod replay_callbacks;
 pub mod settle_pick;
 pub mod status;
@@ -38,9 +44,13 @@ use self::call_book::CallBook;
 use self::campaigns::SharedCampaigns;
 use self::deliver_callbacks::CallbackSettings;
 use self::import_dids::ImportsUnderWay;
+use self::live::Audience;
+use self::meters::{Meters, MetricsSettings};
+use self::pace::SharedPace;
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::Destination;
 use crate::domain::did::TrunkName;
+use crate::domain::pace::{Limits, Rules, TrunkRules};
 use crate::domain::rotation::RotationIndex;
 use crate::store::Store;
 use crate::store::ledger::Ledger;
@@ -63,10 +73,16 @@ pub struct App {
     pub changes: Arc<tokio::sync::Mutex<()>>,
     /// The calls being followed.
     pub calls: CallBook,
+    /// How fast calls leave, and how many at once.
+    pub pace: SharedPace,
     /// Notified when callbacks may have become due.
     pub outbox: Arc<Notify>,
     /// The imports under way.
     pub imports: ImportsUnderWay,
+    /// Those who listen to what happens to calls.
+    pub audience: Audience,
+    /// What is counted and measured.
+    pub meters: Meters,
     /// How calls are placed, files imported and callbacks sent.
     pub settings: Arc<Settings>,
     /// Where operations run, so that stopping waits for them.
@@ -91,6 +107,10 @@ pub struct Settings {
     pub compare_every: Duration,
     /// How callbacks are sent.
     pub callbacks: CallbackSettings,
+    /// How often a stream of events shows that it lives, and looks whether its reader's key still does.
+    pub stream_beat: Duration,
+    /// Who may see what is counted.
+    pub metrics: MetricsSettings,
 }
 
 /// How files are imported.
@@ -114,18 +134,29 @@ pub struct CallDefaults {
     pub priority: u32,
     /// How long a phone may ring, in seconds.
     pub ring_timeout_seconds: u32,
+    /// How long an answered call may last, in seconds from the answer; 0 is without end.
+    pub time_limit_seconds: u32,
+    /// How long a call may wait for its trunk, in seconds.
+    pub queue_seconds_max: u32,
+    /// How many calls a tenant may begin within a second; 0 is no limit.
+    pub tenant_calls_per_second: u32,
+    /// How many calls of a tenant may be in progress; 0 is no limit.
+    pub tenant_channels_max: u32,
+    /// How many calls may begin that show the same DID, within a second; 0 is no limit.
+    pub did_calls_per_second: u32,
+    /// How many calls that show the same DID may be in progress; 0 is no limit.
+    pub did_channels_max: u32,
 }
 
 /// `[trunks.NAME]`: how calls leave by this trunk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// The dial string; `{to}` is the callee in E.164, `{digits}` the same without `+`, `{trunk}` the trunk's name.
-    #[serde(default = "Trunk::default_dial")]
     pub dial: String,
     /// The Asterisks its calls may leave by; none named: any.
-    #[serde(default)]
     pub asterisk: Vec<AsteriskName>,
+    /// How fast, how many, and what then.
+    pub rules: TrunkRules,
 }
 
 impl Default for Settings {
@@ -137,6 +168,8 @@ impl Default for Settings {
             patience: Duration::from_secs(5),
             compare_every: Duration::from_secs(60),
             callbacks: CallbackSettings::default(),
+            stream_beat: Duration::from_secs(15),
+            metrics: MetricsSettings::default(),
         }
     }
 }
@@ -154,11 +187,36 @@ impl Default for CallDefaults {
             exten: "s".into(),
             priority: 1,
             ring_timeout_seconds: 30,
+            time_limit_seconds: 4 * 60 * 60,
+            queue_seconds_max: 120,
+            tenant_calls_per_second: 0,
+            tenant_channels_max: 0,
+            did_calls_per_second: 0,
+            did_channels_max: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// How fast calls may leave, and how many at once.
+    pub fn pace(&self) -> Rules {
+        let calls = &self.calls;
+        let trunks = self.trunks.iter().map(|(name, trunk)| (name.clone(), trunk.rules.clone()));
+        Rules {
+            trunks: trunks.collect(),
+            tenant: Limits::of(calls.tenant_calls_per_second, calls.tenant_channels_max),
+            did: Limits::of(calls.did_calls_per_second, calls.did_channels_max),
+            ..Rules::default()
         }
     }
 }
 
 impl CallDefaults {
+    /// How long a call may wait for its trunk.
+    pub fn queue_patience(&self) -> Duration {
+        Duration::from_secs(self.queue_seconds_max.into())
+    }
+
     /// Where an answered call goes when its request does not say.
     pub fn destination(&self) -> Destination {
         Destination::Dialplan {
@@ -174,6 +232,19 @@ impl Trunk {
         "PJSIP/{to}@{trunk}".into()
     }
 
+    /// The PJSIP endpoint that its calls leave by, where the dial string names one and is not made of
+    /// the callee.
+    pub fn endpoint(&self, trunk: &TrunkName) -> Option<String> {
+        let dial = self.dial.replace("{trunk}", trunk.as_str());
+        let rest = dial.strip_prefix("PJSIP/")?;
+        // Either `{to}@carrier`, or `carrier/sip:{to}@host`, or the endpoint alone.
+        let endpoint = match (rest.split_once('/'), rest.rsplit_once('@')) {
+            (Some((endpoint, _)), _) | (None, Some((_, endpoint))) => endpoint,
+            (None, None) => rest,
+        };
+        (!endpoint.is_empty() && !endpoint.contains(['{', '&'])).then(|| endpoint.to_owned())
+    }
+
     /// The placeholder in `dial` that means nothing, if there is one.
     pub fn unknown_placeholder(&self) -> Option<&str> {
         let known = ["to}", "digits}", "trunk}"];
@@ -183,7 +254,7 @@ impl Trunk {
 
 impl Default for Trunk {
     fn default() -> Self {
-        Self { dial: Self::default_dial(), asterisk: Vec::new() }
+        Self { dial: Self::default_dial(), asterisk: Vec::new(), rules: TrunkRules::default() }
     }
 }
 
@@ -241,6 +312,22 @@ pub fn now() -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_endpoint_of_a_trunk_is_in_its_dial_string() {
+        let trunk = "carrier".parse().unwrap();
+        let endpoint = |dial: &str| {
+            Trunk { dial: dial.into(), ..Trunk::default() }.endpoint(&trunk).unwrap_or_default()
+        };
+
+        assert_eq!(Trunk::default().endpoint(&trunk).as_deref(), Some("carrier"));
+        assert_eq!(endpoint("PJSIP/{digits}@east"), "east");
+        assert_eq!(endpoint("PJSIP/east/sip:{to}@10.0.0.1"), "east");
+        assert_eq!(endpoint("PJSIP/phone"), "phone");
+        assert_eq!(endpoint("PJSIP/{to}"), "");
+        assert_eq!(endpoint("PJSIP/a&PJSIP/b"), "");
+        assert_eq!(endpoint("Local/{to}@out"), "");
+    }
 
     #[test]
     fn a_dial_string_with_a_strange_placeholder_is_found() {

@@ -7,9 +7,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::settle_pick::release;
-use super::{App, now};
+use super::{App, call_steps, now};
 use crate::domain::call::Call;
-use crate::domain::did::{DidId, DidState};
+use crate::domain::did::{DidId, DidState, TrunkName};
+use crate::domain::pace::Refused;
 use crate::domain::pick::TakenPick;
 use crate::domain::rotation::{NotPickable, Pick, Want};
 use crate::domain::tenant::TenantId;
@@ -38,6 +39,9 @@ pub enum PickError {
     /// The DID that was asked for cannot be shown.
     #[error("{0}")]
     NotPickable(#[from] NotPickable),
+    /// A limit is met.
+    #[error("{0}")]
+    Full(Full),
     /// The DID's calls leave by Asterisks that are all down. Nothing is counted.
     #[error("no Asterisk of its trunk is up: {0}")]
     NoWay(String),
@@ -52,6 +56,16 @@ pub enum PickError {
     TooSlow,
 }
 
+/// The limit that a call met on its way to this trunk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", refused.limit.says(trunk, refused.max))]
+pub struct Full {
+    /// The trunk of the DID that was picked.
+    pub trunk: TrunkName,
+    /// The limit.
+    pub refused: Refused,
+}
+
 /// What a use is counted for, and stored with.
 #[derive(Clone)]
 enum Purpose {
@@ -62,7 +76,7 @@ enum Purpose {
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
 /// When this returns a pick, its use is committed and the index knows it. What `call` refuses is
-/// given back before anything is counted.
+/// given back before anything is counted, and so is the place that it took for what is not.
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
@@ -70,7 +84,7 @@ pub(super) async fn pick_did(
 ) -> Result<(Pick, Option<NewCall>), PickError> {
     let deadline = Instant::now() + app.settings.patience;
     let for_call = |pick: &Pick| Ok(Purpose::Call(call(pick)?.map(Box::new)));
-    match count(app, choice, deadline, for_call).await? {
+    match pick(app, choice, deadline, for_call).await? {
         (pick, Purpose::Call(call)) => Ok((pick, call.map(|call| *call))),
         (_, Purpose::Pick(_)) => unreachable!("this was counted for a call"),
     }
@@ -78,6 +92,9 @@ pub(super) async fn pick_did(
 
 /// Picks a DID for somebody else to show, and counts its use together with the pick that `taken`
 /// makes of it.
+///
+/// Where it leaves and when is for that other to see to: it takes no place of a trunk, and an
+/// Asterisk of ours need not be up.
 pub(super) async fn pick_for_another(
     app: &App,
     choice: &Choice,
@@ -85,10 +102,23 @@ pub(super) async fn pick_for_another(
     taken: impl Fn(&Pick) -> TakenPick,
 ) -> Result<TakenPick, PickError> {
     let for_another = |pick: &Pick| Ok(Purpose::Pick(Box::new(taken(pick))));
-    match count(app, choice, deadline, for_another).await? {
+    match pick(app, choice, deadline, for_another).await? {
         (_, Purpose::Pick(taken)) => Ok(*taken),
         (_, Purpose::Call(_)) => unreachable!("this was counted for a pick"),
     }
+}
+
+/// Picks and says in the meters what came of it.
+async fn pick(
+    app: &App,
+    choice: &Choice,
+    deadline: Instant,
+    purpose: impl FnMut(&Pick) -> Result<Purpose, PickError>,
+) -> Result<(Pick, Purpose), PickError> {
+    let begun = Instant::now();
+    let picked = count(app, choice, deadline, purpose).await;
+    app.meters.picked(&picked, begun.elapsed());
+    picked
 }
 
 async fn count(
@@ -100,7 +130,12 @@ async fn count(
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
         let purpose = purpose(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
-        match record(app, &pick, &purpose, deadline).await? {
+        let recorded = record(app, &pick, &purpose, deadline).await;
+        let counted = matches!(recorded, Ok(Recorded::Counted { .. }));
+        if let (Purpose::Call(Some(new)), false) = (&purpose, counted) {
+            app.pace.give_back(new.call.id());
+        }
+        match recorded? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);
                 return Ok((pick, purpose));
@@ -112,6 +147,7 @@ async fn count(
                 return Err(PickError::KeyTaken);
             }
         }
+        app.meters.pick_repeated();
     }
     warn!("gave up picking after {REFUSALS_MAX} refusals by the store");
     Err(PickError::NoneAvailable)
@@ -180,11 +216,7 @@ async fn settle_late(
             app.index.lock().settle(pick, usage_count);
             match purpose {
                 Purpose::Call(call) => {
-                    let failed = call.map(|new| {
-                        let mut call = new.call;
-                        call.fail(now());
-                        call
-                    });
+                    let failed = call.map(|new| fail_late(app, new.call));
                     take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
                 }
                 Purpose::Pick(taken) => {
@@ -198,6 +230,14 @@ async fn settle_late(
         Ok(Recorded::Gone) => learn_late(app, pick, None).await,
         Ok(Recorded::Conflict) | Err(_) => app.index.lock().give_back(pick),
     }
+}
+
+/// The call as it is told of, once, and ended.
+fn fail_late(app: &App, mut call: Call) -> Call {
+    call_steps::began(app, &call);
+    call.fail(now());
+    call_steps::failed(app, &call);
+    call
 }
 
 async fn learn_in_time(

@@ -6,6 +6,7 @@ use super::App;
 use super::asterisks::LineState;
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
+use crate::domain::pace::TrunkState;
 use crate::domain::rotation::Summary;
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -32,6 +33,10 @@ pub struct Status {
     pub dids: Summary,
     /// The tenant's calls that have not ended.
     pub calls_in_progress: usize,
+    /// How many of them wait for their trunk.
+    pub calls_queued: usize,
+    /// The trunks, of all tenants.
+    pub trunks: Vec<TrunkState>,
     /// When the daemon started.
     pub started_at: DateTime<Utc>,
 }
@@ -68,6 +73,8 @@ pub async fn status(app: &App, tenant: &TenantId) -> Status {
         store_kind: app.store.kind(),
         dids: app.index.lock().summary(tenant),
         calls_in_progress: app.calls.in_progress_of(tenant),
+        calls_queued: app.pace.queued_of(tenant),
+        trunks: app.pace.trunks(),
         started_at: app.started_at,
     }
 }

@@ -1,5 +1,5 @@
-//! Before the doors open: campaigns and DIDs into memory, every open call into the book, the tenant
-//! that exists from the start, and what was being told when the last run ended is due again.
+//! Before the doors open: campaigns and DIDs into memory, every open call into the book and to its
+//! place or back into the queue, the tenant that exists from the start, and what was being told when the last run ended is due again.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::manage_tenants::{TenantError, know};
+use super::place_queued::wait_again;
 use super::{App, campaigns, now};
 use crate::domain::audit::Origin;
 use crate::domain::call::{Call, CallStatus};
@@ -36,10 +37,12 @@ fn resume(app: &App, calls: Vec<(Call, u32)>) {
     for (call, told) in calls {
         let (id, queued) = (call.id(), call.progress.status == CallStatus::Queued);
         let named = call.progress.asterisk.clone();
-        app.calls.resume(call, told);
-        if queued && named.is_none() {
+        app.calls.resume(call.clone(), told);
+        if queued {
+            wait_again(app, &call);
             continue;
         }
+        app.pace.resume(&call);
         let name = named.unwrap_or_else(|| app.asterisks.first().name.clone());
         match app.asterisks.named(&name) {
             Some(asterisk) => app.calls.send_to(id, asterisk.place()),

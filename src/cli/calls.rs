@@ -1,20 +1,50 @@
 //! `rotary call` places a call; `rotary calls` shows calls.
 
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::batch;
 use super::client::{Ask, Client, escape};
-use super::failure::Failure;
+use super::events::{Told, listen};
+use super::failure::{Failure, UNREACHABLE};
 use super::output::{Output, or_dash, time};
 use crate::domain::call::CallStatus;
 use crate::domain::did::TrunkName;
 use crate::domain::tenant::CampaignId;
 use crate::http::view::{CallView, PageView};
 
+/// What describes one call, and so stands in a file's lines instead.
+const ONE_CALL: [&str; 15] = [
+    "to",
+    "from",
+    "campaign",
+    "trunk",
+    "context",
+    "exten",
+    "priority",
+    "application",
+    "data",
+    "variables",
+    "caller_name",
+    "ring_timeout",
+    "time_limit",
+    "idempotency_key",
+    "wait",
+];
+
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {
     /// Who is called, in E.164 (+14155550123)
-    to: String,
+    #[arg(required_unless_present = "batch")]
+    to: Option<String>,
+    /// Place the calls of this file instead, one JSON object a line as `POST /api/calls` takes it; - is
+    /// standard input. Exit code 1 when one was not placed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ONE_CALL)]
+    batch: Option<PathBuf>,
     /// The DID to show: its id or its number [default: the next in rotation]
     #[arg(long, value_name = "DID")]
     from: Option<String>,
@@ -48,10 +78,14 @@ pub(super) struct CallArgs {
     /// How long the phone may ring
     #[arg(long, value_name = "SECONDS")]
     ring_timeout: Option<u32>,
+    /// How long the answered call may last
+    #[arg(long, value_name = "SECONDS")]
+    time_limit: Option<u32>,
     /// Makes a repeated command the same call
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Wait until the call is answered, or over; exit code 1 when nobody answers
+    /// Wait until the call is answered, or over, and show on a terminal how it comes along; exit
+    /// code 1 when it was busy, was not answered or failed
     #[arg(long, value_enum)]
     wait: Option<Wait>,
 }
@@ -69,6 +103,12 @@ pub(super) enum Command {
     Show {
         /// The call's id
         id: String,
+    },
+    /// Hang calls up, or cancel them before they are placed
+    Hangup {
+        /// The calls' ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
     },
     /// List calls, newest first
     List(ListArgs),
@@ -102,15 +142,24 @@ pub(super) async fn call(
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
+    if let Some(file) = &args.batch {
+        return batch::run(file, client, output).await;
+    }
     let wait = args.wait.map(|wait| match wait {
         Wait::Answer => "answer",
         Wait::End => "end",
     });
-    let mut ask = Ask::post("/api/calls", &body(&args)).query("wait", wait);
-    if wait.is_some() {
-        ask = ask.patiently();
-    }
-    let call: CallView = client.send(ask).await?;
+    let call = match args.wait {
+        Some(until) if !output.is_json() && io::stderr().is_terminal() => {
+            let placed = client.send(Ask::post("/api/calls", &body(&args))).await?;
+            watch(placed, until, client, output).await?
+        }
+        None => client.send(Ask::post("/api/calls", &body(&args))).await?,
+        Some(_) => {
+            let ask = Ask::post("/api/calls", &body(&args)).query("wait", wait);
+            client.send(ask.patiently()).await?
+        }
+    };
 
     if output.is_json() {
         output.json(&call)?;
@@ -121,6 +170,28 @@ pub(super) async fn call(
     if wait.is_some() && unanswered { Err(Failure::told()) } else { Ok(()) }
 }
 
+/// Tells on standard error each state the call comes to, until it has come far enough. The call as
+/// it then is.
+async fn watch(
+    placed: CallView,
+    until: Wait,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<CallView, Failure> {
+    let path = format!("/api/calls/{}/events", placed.id);
+    let mut call = placed;
+    listen(client, &path, true, output, |told, _, output| {
+        let Told::Change(change) = told else { return Ok(ControlFlow::Continue(())) };
+        output.note(format!("{}  {}", time(change.timestamp), change.data.status))?;
+        call = change.data.clone();
+        let answered = call.answered_at.is_some() && matches!(until, Wait::Answer);
+        let enough = call.status.is_end() || answered;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+    .await?;
+    Ok(call)
+}
+
 /// Runs one of them.
 pub(super) async fn run(
     command: Command,
@@ -129,6 +200,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         Command::Show { id } => show(&id, client, output).await,
+        Command::Hangup { ids } => hang_up(&ids, client, output).await,
         Command::List(args) => list(args, client, output).await,
     }
 }
@@ -143,6 +215,31 @@ async fn show(id: &str, client: &Client, output: &mut Output<'_>) -> Result<(), 
         output.line(format!("  {}  {}", time(step.at), step.status))?;
     }
     Ok(())
+}
+
+/// Goes on after a call that could not be hung up, and fails in the end.
+async fn hang_up(ids: &[String], client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+    let (mut calls, mut failed) = (Vec::new(), None);
+    for id in ids {
+        match client.send::<CallView>(Ask::delete(format!("/api/calls/{}", escape(id)))).await {
+            Ok(call) if output.is_json() => calls.push(call),
+            Ok(call) if call.status.is_end() => {
+                output.line(format!("{id}  {}", call.status))?;
+            }
+            Ok(call) => output.line(format!("{id}  {}, being hung up", call.status))?,
+            Err(why) if ids.len() == 1 || why.code == UNREACHABLE => return Err(why),
+            Err(why) => {
+                output.note(format!("{id}  {}", why.message))?;
+                failed = Some(Failure::told());
+            }
+        }
+    }
+    match calls.as_slice() {
+        [call] if ids.len() == 1 => output.json(call)?,
+        calls if output.is_json() => output.json(&calls)?,
+        _ => {}
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 async fn list(args: ListArgs, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -175,6 +272,7 @@ fn body(args: &CallArgs) -> Value {
         "variables": variables,
         "callerName": args.caller_name,
         "ringTimeoutSeconds": args.ring_timeout,
+        "timeLimitSeconds": args.time_limit,
         "idempotencyKey": args.idempotency_key,
     })
 }
@@ -185,10 +283,16 @@ fn print(call: &CallView, output: &mut Output<'_>) -> Result<(), Failure> {
         ("call", call.id.to_string()),
         ("status", call.status.to_string()),
         ("to", call.to.to_string()),
-        ("from", format!("{} by {}", call.from, call.did.trunk)),
+        ("from", format!("{} by {}", call.from, call.trunk)),
+        ("attempts", attempts(call)),
         ("cause", cause(call).unwrap_or_default()),
         ("talk", talked.map(|seconds| format!("{seconds} s")).unwrap_or_default()),
     ])?)
+}
+
+/// Nothing for the one attempt that most calls need.
+fn attempts(call: &CallView) -> String {
+    if call.attempts > 1 { call.attempts.to_string() } else { String::new() }
 }
 
 fn row(call: &CallView) -> [String; 7] {
@@ -203,7 +307,7 @@ fn row(call: &CallView) -> [String; 7] {
     ]
 }
 
-fn cause(call: &CallView) -> Option<String> {
+pub(super) fn cause(call: &CallView) -> Option<String> {
     let cause = call.cause.as_ref()?;
     let sip = call.sip_code.map(|code| format!(", SIP {code}")).unwrap_or_default();
     Some(format!("{} ({}{sip})", cause.text, cause.code))

@@ -5,6 +5,7 @@
 //! 78 bad configuration.
 
 mod audit_log;
+mod batch;
 mod callbacks;
 mod calls;
 mod campaigns;
@@ -12,6 +13,7 @@ mod change_dids;
 pub mod client;
 mod did_filter;
 mod dids;
+mod events;
 mod export;
 pub mod failure;
 mod house;
@@ -19,6 +21,7 @@ mod import;
 mod keys;
 mod output;
 mod picks;
+mod sse;
 mod status;
 mod tenants;
 
@@ -74,6 +77,8 @@ enum Command {
     /// List calls, or show one
     #[command(subcommand)]
     Calls(calls::Command),
+    /// Show what happens to calls as it happens, a line a change
+    Events(events::EventsArgs),
     /// List callbacks, and send them again
     #[command(subcommand)]
     Callbacks(callbacks::Command),
@@ -150,6 +155,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
+        Command::Events(args) => ask(events::run(args, &global.client(), output)),
         Command::Callbacks(command) => ask(callbacks::run(command, &global.client(), output)),
         Command::Picks(command) => ask(picks::run(command, &global.client(), output)),
         Command::Campaigns(command) => ask(campaigns::run(command, &global.client(), output)),

@@ -3,7 +3,7 @@
 use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::output::{Output, time};
-use crate::http::view::{CheckView, StatusView};
+use crate::http::view::{CheckView, StatusView, TrunkView};
 
 /// Shows it.
 pub(super) async fn run(client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -38,9 +38,33 @@ fn print(status: &StatusView, output: &mut Output<'_>) -> Result<(), Failure> {
                 dids.total, status.tenant_id, dids.active, dids.spent
             ),
         ),
-        ("calls", format!("{} in progress", status.calls_in_progress)),
+        ("calls", calls(status)),
     ]);
-    Ok(output.pairs(pairs)?)
+    output.pairs(pairs)?;
+    for trunk in status.trunks.iter().flatten() {
+        output.line(format!("trunk {}", self::trunk(trunk)))?;
+    }
+    Ok(())
+}
+
+fn calls(status: &StatusView) -> String {
+    match status.calls_queued {
+        0 => format!("{} in progress", status.calls_in_progress),
+        queued => format!("{} in progress, {queued} of them queued", status.calls_in_progress),
+    }
+}
+
+/// `PJSIP: 3 of 100 channels, 20 calls/s, 0 of 1000 queued`
+fn trunk(trunk: &TrunkView) -> String {
+    let of = |max: Option<u32>| max.map(|max| format!(" of {max}")).unwrap_or_default();
+    let channels = format!("{}{} channels", trunk.channels, of(trunk.channels_max));
+    let rate = trunk.calls_per_second.map(|rate| {
+        let slowed =
+            if trunk.slowed_down { " (slowed down: its carrier refuses calls)" } else { "" };
+        format!(", {rate:.2} calls/s{slowed}")
+    });
+    let queued = format!("{} of {} queued", trunk.queued, trunk.queue_max);
+    format!("{}: {channels}{}, {queued}", trunk.name, rate.unwrap_or_default())
 }
 
 fn check(check: &CheckView) -> String {

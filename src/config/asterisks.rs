@@ -8,9 +8,9 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use super::sections::{Asterisk, Sections};
+use super::sections::{Asterisk, Sections, Via};
 use super::{ConfigError, value};
-use crate::app::asterisks::Settings;
+use crate::app::asterisks::{Settings, WireSettings};
 use crate::domain::asterisk::AsteriskName;
 
 /// One value where a list may stand, or the list. Untagged, and yet an error names key and line,
@@ -75,7 +75,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
 
 /// The lines to the Asterisks. A lone one is named `asterisk` unless it has another name; of several
 /// each has its own. The trunks may name none that is not there.
-pub(super) fn settings(sections: &Sections) -> Result<Vec<Settings>, ConfigError> {
+///
+/// What works and should not stay so goes to `warnings`.
+pub(super) fn settings(
+    sections: &Sections,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Settings>, ConfigError> {
     let all = sections.asterisk.as_slice();
     if all.is_empty() {
         return Err(value("asterisk", "there must be one"));
@@ -95,7 +100,11 @@ pub(super) fn settings(sections: &Sections) -> Result<Vec<Settings>, ConfigError
             return Err(value("asterisk.name", format!("two are named {name}")));
         }
         let key = if all.len() == 1 { "asterisk".into() } else { format!("asterisk.{name}") };
-        settings.push(Settings { wire: super::wire_settings(&key, section)?, name });
+        let mut wire = super::wire_settings(&key, section, warnings)?;
+        if let WireSettings::Ari(ari) = &mut wire {
+            ari.endpoints = endpoints(sections, &name);
+        }
+        settings.push(Settings { wire, name });
     }
     for (trunk, section) in &sections.trunks {
         if let Some(stranger) = section.asterisks().iter().find(|name| !names.contains(*name)) {
@@ -141,7 +150,33 @@ pub(super) fn meant<'a>(
     }
 }
 
+/// The PJSIP endpoints that calls at this Asterisk leave by: those of the trunks that are configured.
+fn endpoints(sections: &Sections, asterisk: &AsteriskName) -> Vec<String> {
+    let trunks = sections
+        .trunks
+        .iter()
+        .filter(|(_, trunk)| trunk.asterisks().is_empty() || trunk.asterisks().contains(asterisk));
+    // A trunk that cannot work is told of where all trunks are read.
+    let endpoints: BTreeSet<String> =
+        trunks.filter_map(|(name, trunk)| trunk.trunk(name).ok()?.endpoint(name)).collect();
+    endpoints.into_iter().collect()
+}
+
 impl Asterisk {
+    /// Where it is: as configured, or where Asterisk listens by default.
+    pub(super) fn address(&self) -> &str {
+        let usual = match self.via {
+            Via::Ami => "127.0.0.1:5038",
+            Via::Ari => "127.0.0.1:8088",
+        };
+        self.address.as_deref().unwrap_or(usual)
+    }
+
+    /// Writes out what is not configured, for [`super::Config::print`].
+    pub(super) fn complete(&mut self) {
+        self.address = Some(self.address().to_owned());
+    }
+
     pub(super) fn mask(&mut self) {
         if self.secret.is_some() {
             self.secret = Some("***".into());

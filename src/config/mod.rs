@@ -5,10 +5,11 @@
 
 mod asterisks;
 mod environment;
+mod named_files;
 mod places;
 mod sections;
+mod trunks;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,14 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 
 pub use self::places::{default_socket, state_directory};
-use self::sections::Asterisk;
 pub use self::sections::Sections;
+use self::sections::{Asterisk, Via};
 use crate::ami;
 use crate::app;
 use crate::app::asterisks::WireSettings;
 use crate::app::deliver_callbacks::CallbackSettings;
+use crate::app::make_call::TIME_LIMIT_MAX;
+use crate::ari;
 use crate::fastagi;
 use crate::http;
 use crate::store;
@@ -46,8 +49,8 @@ pub struct Config {
     pub agi: fastagi::Settings,
     /// The log.
     pub log: telemetry::Settings,
-    /// What was set and has no effect in this version, as `section.key`.
-    pub without_effect: Vec<String>,
+    /// What works and should not stay so, in words that name the key.
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with the configuration, in words that say where.
@@ -145,17 +148,19 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
     });
     let store = store::Settings::new(url.clone());
     sections.daemon.state = Some(state.clone());
+    sections.asterisk.as_mut_slice().iter_mut().for_each(Asterisk::complete);
     let socket = sections
         .control
         .socket
         .get_or_insert_with(|| places::default_socket_in(environment))
         .clone();
 
+    let mut warnings = Vec::new();
     let config = Config {
         app: app_settings(&sections, &state)?,
         state,
         store,
-        asterisks: asterisks::settings(&sections)?,
+        asterisks: asterisks::settings(&sections, &mut warnings)?,
         http: http::Settings {
             listen: sections.http.listen,
             socket,
@@ -168,54 +173,47 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
             ..fastagi::Settings::default()
         },
         log: sections.log.clone(),
-        without_effect: sections.without_effect(),
+        warnings,
         sections,
     };
     Ok(config)
 }
 
 /// The line to one Asterisk, whose section is named by `key`.
-fn wire_settings(key: &str, asterisk: &Asterisk) -> Result<WireSettings, ConfigError> {
-    if asterisk.tls {
-        return Err(value(
-            format!("{key}.tls"),
-            "AMI over TLS is not in this version; set it to false",
-        ));
-    }
+fn wire_settings(
+    key: &str,
+    asterisk: &Asterisk,
+    warnings: &mut Vec<String>,
+) -> Result<WireSettings, ConfigError> {
     let secret = match (&asterisk.secret, &asterisk.secret_file) {
         (Some(_), Some(_)) => {
             return Err(value(format!("{key}.secret"), "give secret or secret_file, not both"));
         }
         (Some(secret), None) => secret.clone(),
-        (None, Some(path)) => read_secret(key, path)?,
+        (None, Some(path)) => named_files::secret(&format!("{key}.secret_file"), path, warnings)?,
         (None, None) => String::new(),
     };
-    Ok(WireSettings::Ami(ami::Settings {
-        address: asterisk.address.clone(),
-        username: asterisk.username.clone(),
-        secret: SecretString::from(secret),
-        ..ami::Settings::default()
-    }))
-}
-
-fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(why) => Err(value(format!("{key}.secret_file"), format!("{}: {why}", path.display()))),
+    let tls = named_files::tls(key, asterisk)?;
+    let (address, username) = (asterisk.address().to_owned(), asterisk.username.clone());
+    let secret = SecretString::from(secret);
+    match asterisk.via {
+        Via::Ami => {
+            let settings = ami::Settings { address, tls, username, secret, ..Default::default() };
+            Ok(WireSettings::Ami(settings))
+        }
+        Via::Ari if tls.is_some() => {
+            let why = "ARI over TLS is not in this version; set it to false, or via = \"ami\"";
+            Err(value(format!("{key}.tls"), why))
+        }
+        Via::Ari => {
+            let settings = ari::Settings { address, username, secret, ..Default::default() };
+            Ok(WireSettings::Ari(settings))
+        }
     }
 }
 
 fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, ConfigError> {
-    let mut trunks = BTreeMap::new();
-    for (name, section) in &sections.trunks {
-        let trunk = section.trunk();
-        if let Some(strange) = trunk.unknown_placeholder() {
-            let why =
-                format!("`{{{strange}` holds no placeholder; {{to}}, {{digits}} and {{trunk}} are");
-            return Err(value(format!("trunks.{name}.dial"), why));
-        }
-        trunks.insert(name.clone(), trunk);
-    }
+    trunks::check_calls(&sections.calls)?;
     let days = &sections.webhooks;
     for (key, days) in [
         ("webhooks.keep_delivered_days", days.keep_delivered_days),
@@ -228,6 +226,10 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
     if !(1..=600).contains(&sections.calls.ring_timeout_seconds) {
         return Err(value("calls.ring_timeout_seconds", "a phone rings for 1 to 600 seconds"));
     }
+    if sections.calls.time_limit_seconds > TIME_LIMIT_MAX {
+        let why = format!("a call lasts for 1 to {TIME_LIMIT_MAX} seconds; 0 is without end");
+        return Err(value("calls.time_limit_seconds", why));
+    }
     if !(1..=16).contains(&sections.imports.at_once) {
         return Err(value("imports.at_once", "1 to 16 imports may run at once"));
     }
@@ -237,22 +239,24 @@ fn app_settings(sections: &Sections, state: &Path) -> Result<app::Settings, Conf
     };
     Ok(app::Settings {
         calls: sections.calls.clone(),
-        trunks,
+        trunks: trunks::trunks(sections)?,
         imports,
-        callbacks: callback_settings(sections),
+        callbacks: callback_settings(sections)?,
+        metrics: sections.metrics,
         ..app::Settings::default()
     })
 }
 
-fn callback_settings(sections: &Sections) -> CallbackSettings {
+fn callback_settings(sections: &Sections) -> Result<CallbackSettings, ConfigError> {
     let webhooks = &sections.webhooks;
     let targets = if webhooks.allow_private_targets { Targets::Any } else { Targets::Public };
-    CallbackSettings {
+    Ok(CallbackSettings {
         targets,
+        authorities: named_files::receivers(webhooks)?,
         keep_delivered: TimeDelta::days(webhooks.keep_delivered_days.into()),
         keep_dead: TimeDelta::days(webhooks.keep_dead_days.into()),
         ..CallbackSettings::default()
-    }
+    })
 }
 
 fn value(key: impl Into<String>, why: impl Into<String>) -> ConfigError {

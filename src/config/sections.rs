@@ -9,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
 use super::asterisks::OneOrMany;
-use crate::app::{CallDefaults, ImportLimits, Trunk};
+use super::trunks::TrunkSection;
+use crate::app::meters::MetricsSettings;
+use crate::app::{CallDefaults, ImportLimits};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
 use crate::fastagi::{self, Network};
@@ -29,6 +31,7 @@ pub struct Sections {
     pub(super) limits: limits::Settings,
     pub(super) imports: Imports,
     pub(super) log: telemetry::Settings,
+    pub(super) metrics: MetricsSettings,
     pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
     pub(super) agi: Agi,
@@ -52,11 +55,25 @@ pub(super) struct Store {
 pub(super) struct Asterisk {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<AsteriskName>,
-    pub(super) address: String,
+    pub(super) via: Via,
+    /// Where, unless it is where Asterisk listens by default.
+    pub(super) address: Option<String>,
     pub(super) username: String,
     pub(super) secret: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) tls: bool,
+    /// Whose certificates are trusted, as PEM; none: those whom the system trusts.
+    pub(super) ca_file: Option<PathBuf>,
+    /// The name in Asterisk's certificate, where it is not the host of `address`.
+    pub(super) tls_name: Option<String>,
+}
+
+/// What is spoken with an Asterisk.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Via {
+    Ami,
+    Ari,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -88,6 +105,8 @@ pub(super) struct Webhooks {
     pub(super) allow_private_targets: bool,
     pub(super) keep_delivered_days: u32,
     pub(super) keep_dead_days: u32,
+    /// Authorities trusted beside the system's, as PEM.
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -97,30 +116,18 @@ pub(super) struct Imports {
     pub(super) at_once: usize,
 }
 
-/// `[trunks.NAME]`: what [`Trunk`] knows, and what paces a trunk in a later version.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct TrunkSection {
-    dial: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    asterisk: Option<OneOrMany<AsteriskName>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calls_per_second: Option<toml::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channels_max: Option<toml::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    when_full: Option<toml::Value>,
-}
-
 impl Default for Asterisk {
     fn default() -> Self {
         Self {
             name: None,
-            address: "127.0.0.1:5038".into(),
+            via: Via::Ami,
+            address: None,
             username: "rotary".into(),
             secret: None,
             secret_file: None,
             tls: false,
+            ca_file: None,
+            tls_name: None,
         }
     }
 }
@@ -140,34 +147,18 @@ impl Default for Agi {
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self { allow_private_targets: false, keep_delivered_days: 7, keep_dead_days: 30 }
+        Self {
+            allow_private_targets: false,
+            keep_delivered_days: 7,
+            keep_dead_days: 30,
+            ca_file: None,
+        }
     }
 }
 
 impl Default for Imports {
     fn default() -> Self {
         Self { at_once: ImportLimits::default().at_once }
-    }
-}
-
-impl TrunkSection {
-    pub(super) fn trunk(&self) -> Trunk {
-        let usual = Trunk::default();
-        Trunk { dial: self.dial.clone().unwrap_or(usual.dial), asterisk: self.asterisks().to_vec() }
-    }
-
-    /// The Asterisks that the trunk names.
-    pub(super) fn asterisks(&self) -> &[AsteriskName] {
-        self.asterisk.as_ref().map_or(&[], OneOrMany::as_slice)
-    }
-
-    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
-        let paced = [
-            ("calls_per_second", &self.calls_per_second),
-            ("channels_max", &self.channels_max),
-            ("when_full", &self.when_full),
-        ];
-        paced.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key)
     }
 }
 
@@ -205,14 +196,6 @@ impl Sections {
         shown.asterisk.as_mut_slice().iter_mut().for_each(Asterisk::mask);
         shown.store.url = shown.store.url.as_deref().map(mask_password);
         shown
-    }
-
-    /// The keys that are set and have no effect in this version, as `section.key`.
-    pub(super) fn without_effect(&self) -> Vec<String> {
-        let trunks = self.trunks.iter().flat_map(|(name, trunk)| {
-            trunk.without_effect().map(move |key| format!("trunks.{name}.{key}"))
-        });
-        trunks.collect()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a person may get wrong in a configuration, and what they are told.
 
 use super::*;
+use crate::domain::call::cause::Cause;
+use crate::domain::pace::verdict::Verdict;
+use crate::domain::pace::{Limits, WhenFull};
 
 #[test]
 fn without_any_configuration_sqlite_and_the_local_asterisk_are_used() {
@@ -45,6 +48,45 @@ fn limits_have_defaults_and_may_be_taken_away() {
     );
     assert_eq!(changed.http.limits.requests_per_second, 0);
     assert_eq!(changed.http.limits.failed_attempts_per_minute, 5);
+}
+
+#[test]
+fn a_trunk_is_paced_as_its_section_says() {
+    let file = file(
+        "[trunks.A]\ncalls_per_second = 20\nchannels_max = 100\nwhen_full = \"refuse\"\nnext = \"B\"\n\
+         [trunks.A.causes]\n486 = \"throttled\"\n\"34\" = \"busy\"\n\
+         [trunks.B]\n[calls]\ntenant_channels_max = 5\n",
+    );
+    let environment = variables(&[("ROTARY_TRUNKS__B__QUEUE_MAX", "7")]);
+
+    let config = read(Some(file.path()), &environment).unwrap();
+
+    let rules = config.app.pace();
+    let [a, b] = ["A", "B"].map(|name| rules.trunk(&name.parse().unwrap()));
+    assert_eq!((a.limits, a.when_full), (Limits::of(20, 100), WhenFull::Refuse));
+    assert_eq!(a.causes.verdict(Cause::USER_BUSY, Some(486)), Verdict::Throttled);
+    assert_eq!(a.causes.verdict(Cause::CONGESTION, None), Verdict::Busy);
+    assert_eq!((b.limits, b.when_full, b.queue_max), (Limits::default(), WhenFull::Queue, 7));
+    assert_eq!(rules.tenant, Limits::of(0, 5));
+    assert!(config.print().contains("calls_per_second = 20"), "{}", config.print());
+}
+
+#[test]
+fn what_cannot_pace_a_trunk_is_named_by_its_key() {
+    for (text, key) in [
+        ("[trunks.A]\nnext = \"A\"", "trunks.A.next: the trunks lead round"),
+        ("[trunks.A]\nnext = \"B\"\n[trunks.B]\nnext = \"A\"", "trunks.A.next: the trunks lead"),
+        ("[trunks.A]\nnext = \"B\"", "trunks.A.next: there is no [trunks.B]"),
+        ("[trunks.A.causes]\n200 = \"busy\"", "trunks.A.causes: \"200\" is neither"),
+        ("[trunks.A.causes]\n486 = \"slow\"", "unknown variant `slow`"),
+        ("[trunks.A]\nwhen_full = \"wait\"", "unknown variant `wait`"),
+        ("[trunks.A]\ncalls_per_second = 20000", "trunks.A.calls_per_second: at most"),
+        ("[calls]\nqueue_seconds_max = 0", "calls.queue_seconds_max: a call waits"),
+    ] {
+        let said = read(Some(file(text).path()), &vec![]).err().unwrap().to_string();
+
+        assert!(said.contains(key), "{text}: {said}");
+    }
 }
 
 #[test]
@@ -128,8 +170,39 @@ fn a_secret_may_come_from_a_file() {
     let config = read(None, &environment).unwrap();
 
     use secrecy::ExposeSecret;
-    let WireSettings::Ami(ami) = &config.asterisks[0].wire;
+    let WireSettings::Ami(ami) = &config.asterisks[0].wire else { panic!("AMI is the default") };
     assert_eq!(ami.secret.expose_secret(), "s3cret");
+}
+
+#[test]
+fn an_asterisk_is_spoken_to_by_ari_where_that_is_asked_for() {
+    let file = file(
+        "[[asterisk]]\nname = \"a\"\nvia = \"ari\"\nusername = \"u\"\n\
+         [[asterisk]]\nname = \"b\"\n\
+         [trunks.here]\nasterisk = \"a\"\n\
+         [trunks.any]\ndial = \"PJSIP/{digits}@carrier\"\n\
+         [trunks.there]\nasterisk = \"b\"\n",
+    );
+
+    let config = read(Some(file.path()), &vec![]).unwrap();
+    let printed = config.print();
+
+    let WireSettings::Ari(ari) = &config.asterisks[0].wire else { panic!("it is ARI") };
+    assert_eq!((&*ari.address, &*ari.username), ("127.0.0.1:8088", "u"));
+    assert_eq!(ari.endpoints, ["carrier", "here"]);
+    assert!(
+        matches!(&config.asterisks[1].wire, WireSettings::Ami(ami) if ami.address.ends_with("5038"))
+    );
+    assert!(printed.contains("via = \"ari\"\naddress = \"127.0.0.1:8088\""), "{printed}");
+}
+
+#[test]
+fn what_is_spoken_is_ami_or_ari() {
+    let file = file("[asterisk]\nvia = \"sip\"\n");
+
+    let said = read(Some(file.path()), &vec![]).err().unwrap().to_string();
+
+    assert!(said.contains("line 2") && said.contains("`ami` or `ari`"), "{said}");
 }
 
 #[test]
@@ -153,15 +226,6 @@ fn callbacks_go_inside_only_where_that_is_said() {
     assert_eq!(inside.targets, Targets::Any);
     let never = read(&[("ROTARY_WEBHOOKS__KEEP_DEAD_DAYS", "0")]).err().unwrap().to_string();
     assert!(never.starts_with("webhooks.keep_dead_days: "), "{never}");
-}
-
-#[test]
-fn what_has_no_effect_yet_is_named() {
-    let file = file("[trunks.PJSIP]\nchannels_max = 5\n");
-
-    let config = read(Some(file.path()), &vec![]).unwrap();
-
-    assert_eq!(config.without_effect, ["trunks.PJSIP.channels_max"]);
 }
 
 #[test]
@@ -219,7 +283,7 @@ fn what_is_wrong_with_several_asterisks_is_named() {
     for (text, says) in [
         (format!("{second}[[asterisk]]\nsecret = \"x\"\n"), "asterisk.name: of several each"),
         (format!("{second}{second}"), "asterisk.name: two are named pbx-1"),
-        (format!("{TWO}tls = true\n"), "asterisk.pbx-2.tls: "),
+        (format!("{TWO}tls_name = \"x\"\n"), "asterisk.pbx-2.tls_name: it has no effect"),
         (
             format!("{TWO}[trunks.a]\nasterisk = \"pbx-3\"\n"),
             "trunks.a.asterisk: no Asterisk is named pbx-3; there is pbx-1, pbx-2",
@@ -246,7 +310,7 @@ fn a_variable_names_one_of_several_asterisks() {
     let secrets = |text: &str, name: &str| {
         let read = read(Some(file(text).path()), &variables(&[(name, "from outside")]))?;
         let secret = |asterisk: &app::asterisks::Settings| {
-            let WireSettings::Ami(ami) = &asterisk.wire;
+            let WireSettings::Ami(ami) = &asterisk.wire else { panic!("AMI is the default") };
             ami.secret.expose_secret().to_owned()
         };
         Ok::<Vec<String>, ConfigError>(read.asterisks.iter().map(secret).collect())

@@ -48,7 +48,8 @@ impl Call {
         (pace, channel_variables): (&Pace, &[String]),
         now: Instant,
     ) -> (Self, Vec<Text>) {
-        let script = Callee::of(&dialled.number).script(pace, originate.ring_timeout);
+        let callee = Callee::behind(&dialled.endpoint, &dialled.number);
+        let script = callee.script(pace, originate.ring_timeout);
         let channel = Channel {
             name: format!("PJSIP/{}-{serial:08x}", dialled.endpoint),
             unique_id,

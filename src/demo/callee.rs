@@ -2,8 +2,9 @@
 //!
 //! The end of the dialled number decides, as with the SIP callees of the tests against a real
 //! Asterisk: `…486` is busy, `…503` finds no circuit, `…404` does not exist, `…603` declines,
-//! `…0180` rings until the caller gives up, `…0181` says 183 and then 480, and anybody else rings,
-//! answers, talks and is done.
+//! `…429` is throttled, `…0180` rings until the caller gives up, `…0181` says 183 and then 480, and
+//! anybody else rings, answers, talks and is done. An endpoint whose name ends so does the same to
+//! every call: behind `carrier-503` there is never a circuit.
 
 use std::time::Duration;
 
@@ -62,9 +63,10 @@ pub enum Step {
 impl Callee {
     /// The callee behind a dialled number.
     pub fn of(dialled: &str) -> Self {
-        const REFUSALS: [(&str, Refusal); 5] = [
+        const REFUSALS: [(&str, Refusal); 6] = [
             ("486", Refusal::new(17, 486, "BUSY")),
             ("503", Refusal::new(34, 503, "CONGESTION")),
+            ("429", Refusal::new(127, 429, "NOANSWER")),
             ("404", Refusal::new(1, 404, "NOANSWER")),
             ("603", Refusal::new(21, 603, "NOANSWER")),
             ("0181", Refusal { early_media: true, ..Refusal::new(19, 480, "NOANSWER") }),
@@ -74,6 +76,14 @@ impl Callee {
         }
         let refusal = REFUSALS.iter().find(|(end, _)| dialled.ends_with(end));
         refusal.map_or(Self::Answers, |(_, refusal)| Self::Refuses(*refusal))
+    }
+
+    /// The callee behind a number that is dialled on an endpoint.
+    pub fn behind(endpoint: &str, dialled: &str) -> Self {
+        match Self::of(endpoint) {
+            Self::Answers => Self::of(dialled),
+            own @ (Self::Rings | Self::Refuses(_)) => own,
+        }
     }
 
     /// What happens to a call that may stay unanswered for `ring_timeout` (none: for ever), each
@@ -158,9 +168,17 @@ mod tests {
         assert_eq!(Callee::of("15551230180"), Callee::Rings);
         assert_eq!(refusal_of("15551230486"), (17, 486, "BUSY"));
         assert_eq!(refusal_of("15551230503"), (34, 503, "CONGESTION"));
+        assert_eq!(refusal_of("15551230429"), (127, 429, "NOANSWER"));
         assert_eq!(refusal_of("15551230404"), (1, 404, "NOANSWER"));
         assert_eq!(refusal_of("15551230603"), (21, 603, "NOANSWER"));
         assert_eq!(refusal_of("15551230181"), (19, 480, "NOANSWER"));
+    }
+
+    #[test]
+    fn an_endpoint_may_decide_for_all_who_are_called_on_it() {
+        assert_eq!(Callee::behind("carrier-503", "15551230000"), Callee::of("503"));
+        assert_eq!(Callee::behind("PJSIP", "15551230486"), Callee::of("486"));
+        assert_eq!(Callee::behind("PJSIP", "15551230000"), Callee::Answers);
     }
 
     #[test]

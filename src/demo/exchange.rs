@@ -21,6 +21,7 @@ use super::call::{Call, EndOrder};
 use super::callee::Step;
 use super::misbehave::{Line, Misbehaviour, Stop};
 use super::observed::{Counts, SeenOriginate};
+use super::originate::Originate;
 use super::settings::Settings;
 use super::text::Text;
 use super::user::Classes;
@@ -57,6 +58,7 @@ pub(super) struct Exchange {
 enum Due {
     Step(CallKey),
     Answer(SessionId, Bytes),
+    Dial(Box<Originate>),
     Refusal(SessionId, Bytes),
     LoginPatience(SessionId),
 }
@@ -107,6 +109,7 @@ impl Exchange {
         while let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now) {
             match timer.remove() {
                 Due::Step(key) => self.step(key, now),
+                Due::Dial(originate) => self.dial(*originate, now),
                 Due::Answer(id, bytes) => self.write(id, &bytes),
                 Due::Refusal(id, bytes) => {
                     self.write(id, &bytes);
@@ -155,7 +158,8 @@ impl Exchange {
 
     /// What happened so far.
     pub(super) fn counts(&self) -> Counts {
-        Counts { in_progress: self.calls.len(), ..self.counts }
+        let flood_left = self.sessions.values().map(Session::flood_left).sum();
+        Counts { in_progress: self.calls.len(), flood_left, ..self.counts }
     }
 
     /// The last Originates that were accepted, the oldest first.

@@ -20,6 +20,10 @@ pub struct Misbehaviour {
     pub lose_every: Option<NonZeroU32>,
     /// Sends every event twice.
     pub repeat_events: bool,
+    /// Makes channels so long after it took their Originates.
+    pub late_channels: Option<Duration>,
+    /// Lets phones ring beyond the time-out of their Originate.
+    pub ring_for_ever: bool,
     /// Tells `Hangup` before `OriginateResponse`.
     pub hang_up_first: bool,
     /// Answers every action with `Asterisk is shutting down`, as during a graceful stop.

@@ -21,6 +21,8 @@ pub struct Counts {
     pub ended: u64,
     /// Events lost on purpose since the start.
     pub lost_events: u64,
+    /// Events of floods that are still to be sent, on all lines.
+    pub flood_left: u64,
 }
 
 /// An Originate that was accepted.

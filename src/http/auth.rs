@@ -17,7 +17,7 @@ use super::limits::Gate;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use crate::app::App;
-use crate::domain::audit::Origin;
+use crate::domain::audit::{Actor, Origin};
 use crate::domain::tenant::TenantId;
 use crate::store::keys::{ApiKey, KeyHash, Role};
 
@@ -95,6 +95,15 @@ impl Caller {
             return Ok(Self { tenant, ..self });
         }
         Err(other_tenant())
+    }
+
+    /// Whether the caller's key still opens something, for an answer that goes on after it was
+    /// looked up. A store that cannot be asked revokes nothing.
+    pub(super) async fn is_welcome(&self, app: &App) -> bool {
+        match self.origin.actor {
+            Actor::Key(id) => app.store.find_key(id).await.as_ref().map_or(true, Option::is_some),
+            Actor::User(_) | Actor::Rotary => true,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fields::{Fields, callee, missing};
 use super::problem::{Code, Problem};
-use crate::app::make_call::{MakeCall, Shown};
+use crate::app::make_call::{MakeCall, Shown, TIME_LIMIT_MAX};
 use crate::app::{CallDefaults, Settings};
 use crate::domain::call::Destination;
 use crate::domain::did::DidId;
@@ -34,7 +34,7 @@ const URL_LENGTH_MAX: usize = 2048;
 const JOURNEY_LENGTH_MAX: usize = 16 * 1024;
 
 /// The header by which a request says it may be a repetition.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Reads a body for this tenant. What the settings say holds where the body names only a part of a
 /// destination, and for where callbacks may go.
@@ -59,6 +59,7 @@ pub(super) fn make_call(
         variables: variables(fields.object("variables")?.unwrap_or_default())?,
         caller_name: line(&mut fields, "callerName", NAME_LENGTH_MAX)?,
         ring_timeout_seconds: fields.whole("ringTimeoutSeconds", 1, 600)?,
+        time_limit_seconds: fields.whole("timeLimitSeconds", 1, TIME_LIMIT_MAX)?,
         callback_url: callback_url(settings.callbacks.targets, &mut fields)?,
         journey: journey(&mut fields)?,
         key: request_key,

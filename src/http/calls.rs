@@ -12,18 +12,21 @@ use super::auth::{Caller, MayCall, MayRead};
 use super::call_request::{journey_node, make_call as read_make_call};
 use super::dids::none_available;
 use super::fields::Fields;
+use super::hang_up::call_not_found;
 use super::listen::Closing;
 use super::openapi::{
     CallListQuery, IdempotencyKey, JourneyNodeBody, MakeCallBody, MakeCallQuery, PathUuid, refusals,
 };
-use super::problem::{Code, Problem};
+use super::problem::{Code, Limit, Problem};
 use super::request::{JsonBody, PathId, QueryString, page_limit};
 use super::view::{CallView, PageView};
 use crate::app::App;
 use crate::app::find_calls::{self, Until};
 use crate::app::make_call::{MadeCall, MakeCallError, make_call};
+use crate::app::pick_did::Full;
 use crate::domain::call::{Call, CallId};
 use crate::domain::did::DidId;
+use crate::domain::pace as domain;
 use crate::store::calls::CallFilter;
 
 /// Marks an answer that an earlier request has had already.
@@ -31,7 +34,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 refusals! {
     Making: DOOR, BODY, [InvalidPhoneNumber, NoAvailableDid, DidNotFound, DidNotPickable, IdempotencyConflict,
-        OriginateRefused, AsteriskUnavailable];
+        OriginateRefused, AsteriskUnavailable, TrunkChannels, TrunkCps, TrunkQueue, TenantChannels, TenantCps,
+        DidChannels, DidCps];
     Listing: DOOR, [UnknownField, InvalidPhoneNumber];
     Finding: DOOR, [CallNotFound, RouteNotFound];
 }
@@ -39,7 +43,8 @@ refusals! {
 /// Place a call
 ///
 /// Picks a DID, counts the use and hands the call to Asterisk; before Asterisk hears of it, both are durable. Where
-/// Asterisk cannot be reached or refuses, no use is counted. With `wait` the answer comes once the call has come so
+/// Asterisk cannot be reached or refuses, no use is counted. Where the DID's trunk has no room, the call waits for it
+/// (`queued`), or is refused with 429 if the trunk's `when_full` says so, or if too many wait. With `wait` the answer comes once the call has come so
 /// far, or cannot any more. Needs the role `journey`, `operator` or `admin`.
 #[utoipa::path(
     post, path = "/api/calls", tag = "Calls", operation_id = "makeCall",
@@ -134,7 +139,7 @@ pub(super) async fn find(
     State(app): State<App>,
     PathId(id): PathId,
 ) -> Result<Json<CallView>, Problem> {
-    let not_found = || Problem::new(Code::CallNotFound, format!("Call not found: {id}"));
+    let not_found = || call_not_found(&id);
     let call_id = id.parse::<Uuid>().map(CallId).map_err(|_| not_found())?;
     let call = find_calls::find(&app, &caller.tenant, call_id)
         .await
@@ -225,6 +230,20 @@ fn wait(query: &mut Fields) -> Result<Option<Until>, Problem> {
     }
 }
 
+pub(super) fn over(refused: domain::Refused, detail: String) -> Problem {
+    let code = match refused.limit {
+        domain::Limit::TrunkChannels => Code::TrunkChannels,
+        domain::Limit::TrunkRate => Code::TrunkCps,
+        domain::Limit::TrunkQueue => Code::TrunkQueue,
+        domain::Limit::TenantChannels => Code::TenantChannels,
+        domain::Limit::TenantRate => Code::TenantCps,
+        domain::Limit::DidChannels => Code::DidChannels,
+        domain::Limit::DidRate => Code::DidCps,
+    };
+    let (name, current, max) = (refused.limit.key(), refused.current.into(), refused.max.into());
+    Problem::new(code, detail).over(Limit { name, current, max }).retry_after(refused.retry_after)
+}
+
 impl From<MakeCallError> for Problem {
     fn from(error: MakeCallError) -> Self {
         let detail = error.to_string();
@@ -232,6 +251,7 @@ impl From<MakeCallError> for Problem {
             MakeCallError::NoneAvailable => none_available(),
             MakeCallError::DidNotFound(_) => Self::new(Code::DidNotFound, detail).at("from"),
             MakeCallError::NotPickable(_) => Self::new(Code::DidNotPickable, detail).at("from"),
+            MakeCallError::Full(Full { refused, .. }) => over(refused, detail),
             MakeCallError::KeyConflict => Self::new(Code::IdempotencyConflict, detail),
             MakeCallError::Invalid(_) => Self::new(Code::InvalidField, detail),
             MakeCallError::AsteriskUnavailable(_) => Self::new(Code::AsteriskUnavailable, detail),

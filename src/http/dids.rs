@@ -20,7 +20,7 @@ use crate::app::list_dids::list_dids;
 use crate::app::manage_dids::{self, CreateError};
 use crate::domain::did::{DidId, MAX_USAGE_MAX, METADATA_LENGTH_MAX, NewDid, TrunkName};
 use crate::domain::number::{E164, Region};
-use crate::domain::rotation::{Reason, Want};
+use crate::domain::rotation::Want;
 use crate::store::ListError;
 use crate::store::dids::{DidFilter, DidSort, InsertError};
 
@@ -129,7 +129,7 @@ pub(super) async fn next_available(
     let next =
         manage_dids::next_available(&app, want, to).await.map_err(Problem::store_unavailable)?;
     let (did, reason) = next.ok_or_else(none_available)?;
-    Ok(Json(NextView { did: DidView::from(&did), reason: word(reason).to_owned() }))
+    Ok(Json(NextView { did: DidView::from(&did), reason: reason.text().to_owned() }))
 }
 
 /// What is answered when there is nothing to show.
@@ -213,15 +213,6 @@ fn sort(query: &mut Fields) -> Result<DidSort, Problem> {
         Some("usage" | "usageCount") => Ok(DidSort::Usage),
         Some("created" | "createdAt") => Ok(DidSort::Created),
         Some(_) => Err(Problem::invalid("sort", "must be number, usage or created")),
-    }
-}
-
-fn word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::LeastUsed => "least used",
-        Reason::AreaCode => "least used of the wanted area code",
-        Reason::AreaCodeSpent => "least used; none of the wanted area code can be picked",
-        Reason::Named => "named by the request",
     }
 }
 

@@ -110,6 +110,12 @@ impl Gate {
         })
     }
 
+    /// Counts one more thing that this key asked for in a request of many, unless that would leave
+    /// less than half a burst for its other requests; then says how long to wait.
+    pub(super) fn may_go_on(&self, key: Uuid) -> Result<(), Duration> {
+        self.counts().requests.take_half(key, self.now())
+    }
+
     /// Whether this key was good when it was last shown.
     pub(super) fn knows(&self, key: &KeyHash) -> bool {
         self.counts().good.get(&key.bytes()).is_some()
@@ -218,15 +224,28 @@ impl<K: Hash + Eq> Buckets<K> {
 
     /// How long it takes until there is a token; none if there is one.
     fn wait(&self, key: &K, now: Instant) -> Option<Duration> {
+        self.wait_within(key, now, self.depth)
+    }
+
+    fn wait_within(&self, key: &K, now: Instant, depth: Duration) -> Option<Duration> {
         let step = self.step?;
         let used = self.full_at.peek(key).map_or(Duration::ZERO, |full| *full - now);
-        (used + step).checked_sub(self.depth).filter(|wait| !wait.is_zero())
+        (used + step).checked_sub(depth).filter(|wait| !wait.is_zero())
     }
 
     /// Takes a token, or says when there will be one.
     fn take(&mut self, key: K, now: Instant) -> Result<(), Duration> {
+        self.take_within(key, now, self.depth)
+    }
+
+    /// The same, leaving half of the bucket to others.
+    fn take_half(&mut self, key: K, now: Instant) -> Result<(), Duration> {
+        self.take_within(key, now, self.depth / 2)
+    }
+
+    fn take_within(&mut self, key: K, now: Instant, depth: Duration) -> Result<(), Duration> {
         let Some(step) = self.step else { return Ok(()) };
-        if let Some(wait) = self.wait(&key, now) {
+        if let Some(wait) = self.wait_within(&key, now, depth) {
             return Err(wait);
         }
         let full = self.full_at.get(&key).map_or(now, |full| now.max(*full));

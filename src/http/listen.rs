@@ -5,9 +5,11 @@
 //!
 //! A door that is full gives a newcomer the room of the connection that has been idle longest, so
 //! that connections kept open for nothing shut nobody out. Where each is being answered, the
-//! newcomer waits, and those after it in the kernel's queue.
+//! newcomer waits, and those after it in the kernel's queue. A connection over which events are
+//! streamed is not idle; it ends when its reader takes none of them for too long.
 
 mod idle;
+mod patient;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -33,6 +35,8 @@ use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
 use self::idle::{Guest, Idle};
+pub(super) use self::idle::{Stay, Staying};
+use self::patient::Patient;
 use super::Settings;
 use super::auth::Door;
 
@@ -210,7 +214,7 @@ async fn talk<S>(
     router: Router,
     stream: S,
     door: Door,
-    guest: &Guest,
+    guest: &Arc<Guest>,
     stop: CancellationToken,
 ) -> Result<(), hyper::Error>
 where
@@ -220,6 +224,7 @@ where
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(door);
         request.extensions_mut().insert(closing.clone());
+        request.extensions_mut().insert(Staying(guest.clone()));
         guest.is_busy();
         let answering = router.clone().oneshot(request.map(Body::new));
         answering.inspect(|_| guest.is_idle())
@@ -228,7 +233,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(BUFFER_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, guest.clone())), service);
 
     let mut connection = std::pin::pin!(connection);
     let patience = tokio::select! {

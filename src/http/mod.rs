@@ -6,6 +6,7 @@
 mod audit_log;
 pub mod audit_view;
 pub mod auth;
+pub mod batch;
 mod call_request;
 pub mod callbacks;
 mod calls;
@@ -13,12 +14,15 @@ mod campaigns;
 mod change_dids;
 mod dids;
 mod docs;
+mod events;
 mod export;
 mod fields;
+mod hang_up;
 mod import;
 mod keys;
 pub mod limits;
 pub mod listen;
+mod metrics;
 pub mod openapi;
 pub mod picks;
 pub mod problem;
@@ -33,13 +37,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::limits::{Gate, within_head_bound};
+use self::metrics::with_meters;
 use self::request::{no_such_method, no_such_route};
 use self::request_id::with_request_id;
 use crate::app::App;
@@ -82,6 +87,7 @@ pub fn router(app: App, gate: Gate) -> Router {
         .layer(Extension(gate))
         .layer(from_fn(within_head_bound))
         .layer(from_fn(with_request_id))
+        .layer(from_fn_with_state(app.meters.clone(), with_meters))
         .with_state(app)
 }
 
@@ -90,6 +96,7 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::docs))
         .routes(routes!(status::status))
@@ -101,7 +108,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(dids::find, change_dids::change, change_dids::remove))
         .routes(routes!(change_dids::reset_usage))
         .routes(routes!(calls::list, calls::make))
-        .routes(routes!(calls::find))
+        .routes(routes!(calls::find, hang_up::hang_up))
+        .routes(routes!(events::of_call))
+        .routes(routes!(events::of_tenant))
+        .routes(routes!(batch::make))
         .routes(routes!(calls::make_for_journey))
         .routes(routes!(picks::list, picks::take))
         .routes(routes!(picks::find, picks::release))

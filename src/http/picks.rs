@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::auth::{MayCall, MayRead};
+use super::calls::over;
 use super::dids::none_available;
 use super::fields::{Fields, callee, missing};
 use super::openapi::{NewPickBody, PathUuid, PickListQuery, PickOutcomeBody, refusals};
@@ -241,7 +242,12 @@ impl From<&PickRecord> for PickView {
         Self {
             pick_id: taken.id,
             tenant_id: taken.tenant.clone(),
-            did: CallDidView { id: taken.did, number: taken.number, trunk: taken.trunk.clone() },
+            did: CallDidView {
+                id: taken.did,
+                number: taken.number,
+                trunk: taken.trunk.clone(),
+                reason: None,
+            },
             to: taken.to,
             campaign_id: taken.campaign.clone(),
             dial: None,
@@ -260,6 +266,7 @@ impl From<PickError> for Problem {
         match error {
             PickError::NoneAvailable => none_available(),
             PickError::NotPickable(_) => Self::new(Code::DidNotPickable, detail),
+            PickError::Full(full) => over(full.refused, detail),
             PickError::NoWay(_) => Self::new(Code::AsteriskUnavailable, detail),
             PickError::KeyTaken => Self::new(Code::IdempotencyConflict, detail),
             PickError::Store(cause) => Self::store_unavailable(cause),

@@ -126,10 +126,19 @@ codes! {
     TooManyFailedAttempts TOO_MANY_REQUESTS     "too_many_failed_attempts" "Too many wrong keys";
     HeadTooLarge         REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     TooManyImports       TOO_MANY_REQUESTS      "too_many_imports"       "Too many imports at once";
+    TooManyStreams       TOO_MANY_REQUESTS      "too_many_streams"       "Too many event streams at once";
+    TrunkChannels        TOO_MANY_REQUESTS      "trunk_channels"         "The trunk has no free channel";
+    TrunkCps             TOO_MANY_REQUESTS      "trunk_cps"              "The trunk takes no more calls this second";
+    TrunkQueue           TOO_MANY_REQUESTS      "trunk_queue"            "Too many calls wait for the trunk";
+    TenantChannels       TOO_MANY_REQUESTS      "tenant_channels"        "The tenant has too many calls in progress";
+    TenantCps            TOO_MANY_REQUESTS      "tenant_cps"             "The tenant begins too many calls a second";
+    DidChannels          TOO_MANY_REQUESTS      "did_channels"           "The DID is shown by too many calls";
+    DidCps               TOO_MANY_REQUESTS      "did_cps"                "The DID begins too many calls a second";
     Internal             INTERNAL_SERVER_ERROR  "internal_error"         "Something broke inside";
     OriginateRefused     BAD_GATEWAY            "originate_refused"      "Asterisk refused the call";
     AsteriskUnavailable  SERVICE_UNAVAILABLE    "asterisk_unavailable"   "Asterisk cannot be reached";
     StoreUnavailable     SERVICE_UNAVAILABLE    "store_unavailable"      "The store cannot be reached";
+    Stopping             SERVICE_UNAVAILABLE    "stopping"               "Rotary is stopping";
 }
 
 impl Problem {
@@ -189,7 +198,13 @@ impl Problem {
         self.code
     }
 
-    fn body(&self) -> ProblemBody {
+    /// In how many seconds trying again may help. Whole ones: to come back a moment early would be in vain.
+    pub(super) fn retry_after_seconds(&self) -> Option<u64> {
+        let seconds = |wait: Duration| wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after.map(|wait| seconds(wait).max(1))
+    }
+
+    pub(super) fn body(&self) -> ProblemBody {
         let limit = self.limit.as_ref();
         ProblemBody {
             kind: format!("urn:rotary:problem:{}", self.code.as_str()),
@@ -210,12 +225,11 @@ impl IntoResponse for Problem {
         let json = serde_json::to_vec(&self.body()).expect("a problem is plain JSON");
         let mut response = Response::new(axum::body::Body::from(json));
         *response.status_mut() = self.code.status();
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(wait) = self.retry_after {
-            // Whole seconds: to come back a moment early would be in vain.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.code == Code::Unauthorized {
             let challenge = HeaderValue::from_static("Bearer realm=\"rotary\"");

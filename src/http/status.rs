@@ -7,11 +7,14 @@ use chrono::Utc;
 
 use super::auth::MayRead;
 use super::openapi::refusals;
-use super::view::{AsteriskView, CheckView, ChecksView, DidCountsView, ReadyView, StatusView};
+use super::view::{
+    AsteriskView, CheckView, ChecksView, DidCountsView, ReadyView, StatusView, TrunkView,
+};
 use crate::app::App;
 use crate::app::asterisks::LineState;
 use crate::app::status::{self as operation, Readiness};
 use crate::domain::asterisk::AsteriskName;
+use crate::store::keys::Role;
 
 refusals! {
     Asking: DOOR;
@@ -50,13 +53,15 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<ReadyView
 
 /// How is it doing?
 ///
-/// The daemon, what it leans on, and the tenant's DIDs and calls in numbers.
+/// The daemon, what it leans on, and the tenant's DIDs and calls in numbers; to an administrator the trunks too.
 #[utoipa::path(
     get, path = "/api/status", tag = "House", operation_id = "status",
     responses((status = 200, description = "How it is doing", body = StatusView), Asking),
 )]
 pub(super) async fn status(MayRead(caller): MayRead, State(app): State<App>) -> Json<StatusView> {
     let status = operation::status(&app, &caller.tenant).await;
+    // What others' calls do on a trunk is for those who see all tenants.
+    let trunks = (caller.role == Role::Admin).then_some(status.trunks);
     Json(StatusView {
         status: word(&status.readiness).to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -71,6 +76,8 @@ pub(super) async fn status(MayRead(caller): MayRead, State(app): State<App>) -> 
             spent: status.dids.spent,
         },
         calls_in_progress: status.calls_in_progress,
+        calls_queued: status.calls_queued,
+        trunks: trunks.map(|trunks| trunks.iter().map(TrunkView::from).collect()),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod keys;
+mod trunks;
 
 use std::num::NonZeroU32;
 
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 
 pub use self::campaigns::CampaignView;
 pub use self::keys::{KeyView, NewKeyView};
+pub use self::trunks::TrunkView;
 use crate::domain::asterisk::AsteriskName;
 pub use crate::domain::call::view::{CallDidView, CallView, CauseView, StepView};
 use crate::domain::did::{Did, DidId, DidStatus, TrunkName};
@@ -136,7 +138,7 @@ pub struct CheckView {
 }
 
 /// How the daemon is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// `ready` or `unready`.
@@ -157,6 +159,11 @@ pub struct StatusView {
     pub dids: DidCountsView,
     /// That tenant's calls that have not ended.
     pub calls_in_progress: usize,
+    /// How many of them wait for a place on their trunk.
+    #[serde(default)]
+    pub calls_queued: usize,
+    /// The trunks with limits or calls, of all tenants; null for who is no administrator.
+    pub trunks: Option<Vec<TrunkView>>,
 }
 
 /// How many DIDs there are.

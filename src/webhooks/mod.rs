@@ -3,11 +3,13 @@
 //!
 //! Source: <https://www.standardwebhooks.com>, specification 1.0.
 
+mod authorities;
 mod public;
 mod secret;
 mod sender;
 mod target;
 
+pub use self::authorities::{Authorities, InvalidAuthorities};
 pub use self::public::is_public;
 pub use self::secret::{InvalidSecret, WebhookSecret};
 pub use self::sender::{Answer, Message, SendError, Sender};

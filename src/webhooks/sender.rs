@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, redirect};
 use tracing::warn;
 
+use super::authorities::Authorities;
 use super::public::is_public;
 use super::secret::WebhookSecret;
 use super::target::{Refusal, Target, Targets};
@@ -69,12 +70,13 @@ pub enum SendError {
 }
 
 impl Sender {
-    /// A sender that goes to these targets alone. Where the system has no certificates of
-    /// authorities it speaks https to nobody.
-    pub fn new(targets: Targets) -> Self {
-        let client = client(targets).build().or_else(|error| {
-            warn!("callbacks cannot be sent by https: {}", told(error));
-            client(targets).tls_certs_only([]).build()
+    /// A sender that goes to these targets alone, and trusts these authorities beside those of the
+    /// system. Where the system has none, it trusts these alone.
+    pub fn new(targets: Targets, authorities: &Authorities) -> Self {
+        let ours = || authorities.certificates();
+        let client = client(targets).tls_certs_merge(ours()).build().or_else(|error| {
+            warn!("the certificates of this system are not used for callbacks: {}", told(error));
+            client(targets).tls_certs_only(ours()).build()
         });
         Self { client: client.expect("a client without certificates needs nothing"), targets }
     }
@@ -214,7 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_refused_though_no_name_is_looked_up() {
-        let sender = Sender::new(Targets::Public);
+        let sender = Sender::new(Targets::Public, &Authorities::default());
         let secret = webhook_secret([7; 32]).expose_secret().parse().unwrap();
         let url = "http://127.0.0.1:1/";
         let message = Message { id: "1".to_owned(), timestamp: 0, url, body: String::new() };

@@ -136,7 +136,7 @@ async fn open_impatient() -> (House, Control) {
     open_with(|config| {
         config.app.patience = Duration::from_secs(1);
         for asterisk in &mut config.asterisks {
-            let WireSettings::Ami(ami) = &mut asterisk.wire;
+            let WireSettings::Ami(ami) = &mut asterisk.wire else { panic!("AMI is the default") };
             ami.action_deadline = Duration::from_millis(500);
         }
     })

@@ -152,6 +152,18 @@ impl House {
         Self { running: daemon::start(config).await.unwrap(), folder, configured }
     }
 
+    /// Stops it as SIGTERM does and starts it again with what it left, its configuration changed so.
+    pub(crate) async fn restart(self, change: impl FnOnce(&mut Config)) -> Self {
+        let Self { running, folder, configured } = self;
+        {
+            // Its hold on the state directory goes with what is left of it.
+            let running = running;
+            running.lifecycle.stop(Duration::from_secs(60)).await;
+            running.app.store.close().await;
+        }
+        Self::open_as(folder, configured, change).await
+    }
+
     /// Stops it as SIGTERM does.
     pub(crate) async fn close(self) {
         self.running.lifecycle.stop(Duration::from_secs(60)).await;
@@ -226,6 +238,13 @@ impl Ask {
 
     pub(crate) fn post_as(path: &str, kind: &str, body: impl Into<Body>) -> Self {
         Self::new(Method::POST, path, kind, body.into())
+    }
+
+    /// A line of JSON for each value.
+    pub(crate) fn lines(path: &str, values: &[Value]) -> Self {
+        let body: String = values.iter().map(|value| format!("{value}\n")).collect();
+        let ask = Self::post_as(path, "application/x-ndjson", body.clone());
+        Self { body, ..ask }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {

@@ -38,6 +38,8 @@ pub(crate) struct Acme {
     pub(crate) picks_cursor: String,
     pub(crate) calls_cursor: String,
     pub(crate) callbacks_cursor: String,
+    /// What the ids of the daemon's events begin with.
+    pub(crate) run: String,
     /// Every word of it that must not reach another tenant; not `number`, which the other tenant
     /// brings in as its own too.
     words: Vec<String>,
@@ -263,6 +265,10 @@ impl Acme {
         });
         let callbacks = callbacks.await;
         let some = acme(Ask::get("/api/callbacks?limit=1")).await;
+        let events = acme(Ask::get("/api/events?follow=false")).await.body;
+        let (_, id) = events.as_str().unwrap().split_once("id: ").unwrap();
+        assert!(id.trim().ends_with("-8"), "two calls, all told: {events}");
+        let run = id.split('-').next().unwrap().to_owned();
 
         let mut words: Vec<String> = [
             "acme",
@@ -300,6 +306,7 @@ impl Acme {
             picks_cursor: some_picks.text("nextCursor").to_owned(),
             callback: callbacks[0]["id"].as_str().unwrap().to_owned(),
             callbacks_cursor: some.text("nextCursor").to_owned(),
+            run,
             calls_cursor: list.text("nextCursor").to_owned(),
             words,
         }

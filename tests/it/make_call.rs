@@ -23,7 +23,10 @@ async fn a_call_shows_a_rotated_did_and_is_followed_to_its_end() {
     assert_eq!(made.status, 202, "{made:?}");
     let call = &made.body;
     assert_eq!((&call["status"], &call["to"]), (&json!("completed"), &json!("+14155550123")));
-    assert_eq!(call["did"], json!({"id": did, "number": "+14045550001", "trunk": "PJSIP"}));
+    assert_eq!(
+        call["did"],
+        json!({"id": did, "number": "+14045550001", "trunk": "PJSIP", "reason": "least used"})
+    );
     assert_eq!(call["from"], "+14045550001");
     assert_eq!(call["cause"], json!({"code": 16, "text": "Normal Clearing"}));
     assert_eq!((&call["context"], &call["exten"]), (&json!("DynamicIVR"), &json!("s")));

@@ -31,6 +31,11 @@ impl Process {
         Self(child.unwrap_or_else(|error| panic!("start {program}: {error}")))
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id().expect("it runs")
+    }
+
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("ask for the process's status")
@@ -49,7 +54,7 @@ impl Process {
 
     /// Sends it a signal, such as `STOP`.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.0.id().expect("it runs");
+        let pid = self.id();
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await;
         assert!(sent.expect("run sh").success(), "send {name} to {pid}");
     }

@@ -14,6 +14,7 @@ use rotary::demo::callee::Pace;
 use rotary::demo::misbehave::{DropLine, Line, Stop};
 use rotary::demo::user::{Classes, User};
 use rotary::demo::{Control, Settings, Simulated};
+use rotary::domain::call::cause::Cause;
 use rotary::domain::call::originate::Originate;
 use rotary::domain::call::{CallId, Destination, Report};
 
@@ -21,7 +22,7 @@ use rotary::domain::call::{CallId, Destination, Report};
 async fn the_line_comes_up_and_finds_every_action_allowed() {
     let house = House::quick().await;
 
-    let LineState::Up { version, missing } = house.client.state() else { panic!("down") };
+    let LineState::Up { version, missing, .. } = house.client.state() else { panic!("down") };
     assert_eq!(version, "22.10.1 (simulated)");
     assert!(missing.is_empty(), "{missing:?}");
 }
@@ -110,7 +111,7 @@ async fn a_call_can_be_hung_up_while_it_rings() {
     let call = house.place("0180").await.unwrap();
     house.reports_until(call, |report| report == Report::Ringing).await;
 
-    house.client.hang_up(&call.to_string()).await.unwrap();
+    house.client.hang_up(&call.to_string(), Cause::NORMAL).await.unwrap();
 
     let reports = house.reports_until(call, is_hangup).await;
     assert_eq!(reports.last(), Some(&Report::HungUp { cause: 16, sip_code: None }));
@@ -242,7 +243,7 @@ async fn a_thousand_calls_at_once_all_end() {
     while !calls.is_empty() {
         for (call, report) in house.reports.next().await.unwrap() {
             if is_hangup(report) {
-                assert!(calls.remove(&call), "ended twice: {call}");
+                assert!(calls.remove(&call.call), "ended twice: {call:?}");
             }
         }
     }
@@ -298,7 +299,7 @@ impl House {
         let mut reports = Vec::new();
         while !reports.iter().any(|report| last(*report)) {
             let next = self.reports.next().await.unwrap();
-            reports.extend(next.into_iter().filter(|(id, _)| *id == call).map(|(_, r)| r));
+            reports.extend(next.into_iter().filter(|(id, _)| id.call == call).map(|(_, r)| r));
         }
         reports
     }

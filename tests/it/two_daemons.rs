@@ -11,18 +11,27 @@ use tokio_util::sync::CancellationToken;
 use crate::house::{Ask, House};
 use crate::postgres::{Fsync, Postgres};
 use crate::real_asterisk::{Asterisk, Carrier, Version};
-use crate::rotary::Rotary;
+use crate::rotary::{Rotary, Via};
 use crate::wait;
 
 const DIDS: usize = 5;
 const MAX_USAGE: usize = 4;
 
 #[tokio::test]
-async fn two_daemons_never_show_a_did_beyond_its_limit() {
+async fn two_daemons_never_show_a_did_beyond_its_limit_over_ami() {
+    two_daemons_never_show_a_did_beyond_its_limit(Via::Ami).await;
+}
+
+#[tokio::test]
+async fn two_daemons_never_show_a_did_beyond_its_limit_over_ari() {
+    two_daemons_never_show_a_did_beyond_its_limit(Via::Ari).await;
+}
+
+async fn two_daemons_never_show_a_did_beyond_its_limit(via: Via) {
     let carrier = Carrier::start().await;
     let asterisk = Asterisk::start(Version::V22, carrier.address()).await;
     let postgres = Postgres::new(Fsync::Off);
-    let daemon = || Rotary::beside(&asterisk).set("DATABASE_URL", &postgres.url()).start_ready();
+    let daemon = || Rotary::over(via, &asterisk).set("DATABASE_URL", &postgres.url()).start_ready();
     let first = daemon().await;
     for n in 0..DIDS {
         let number = format!("+1404555670{n}");

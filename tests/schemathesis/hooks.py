@@ -1,5 +1,6 @@
 """What the document cannot say of valid requests, told to schemathesis by SCHEMATHESIS_HOOKS."""
 
+import json
 import os
 import re
 import uuid
@@ -27,12 +28,17 @@ files = st.lists(rows, max_size=5).map(lambda rows: "\n".join(["number,status", 
 schemathesis.openapi.media_type("text/csv", files)
 
 
+calls = st.builds(lambda to: json.dumps({"to": to}), numbers)
+lines = st.lists(st.one_of(calls, st.sampled_from(["", "{}", "no JSON"])), max_size=5).map(lambda lines: "\n".join(lines).encode())
+schemathesis.openapi.media_type("application/x-ndjson", lines)
+
+
 # An example of a type that is generated above cannot be sent; tests/it/openapi.rs sends it.
 @schemathesis.hook
 def before_load_schema(context, schema):
-    content = schema["paths"]["/api/asterisk-dids/import"]["post"]["requestBody"]["content"]
-    for kind in content.values():
-        kind.pop("examples", None)
+    for path in ("/api/asterisk-dids/import", "/api/calls/batch"):
+        for kind in schema["paths"][path]["post"]["requestBody"]["content"].values():
+            kind.pop("examples", None)
 
 
 # A cursor is opaque: only what a list has given is one. Whoever revokes the key in hand asks nothing more. And where
@@ -72,6 +78,12 @@ def before_call(context, case, kwargs):
             body["tenantId"] = "default"
         if str(body.get("callbackUrl")).startswith("https://journeys.example.com/"):
             body["callbackUrl"] = CALLBACKS
+    # A stream of events has no end, unless it is asked for one.
+    if case.operation.label in ("GET /api/events", "GET /api/calls/{id}/events"):
+        follow = query.get("follow")
+        # An empty list or object is not sent at all.
+        if not isinstance(follow, (str, int, float)) or follow in (True, "true"):
+            case.query = {**query, "follow": "false"}
     if case.operation.label == "GET /api/keys" and is_tenant(tenant) and is_tenant(query.get("tenantId")):
         query["tenantId"] = tenant
 
@@ -92,6 +104,6 @@ def is_tenant(value):
 
 
 # Otherwise it does not look at an answer that is no JSON.
-@schemathesis.deserializer("text/csv")
-def csv(context, response):
+@schemathesis.deserializer("text/csv", "text/event-stream", "application/x-ndjson")
+def text(context, response):
     return response.content.decode()

@@ -5,6 +5,10 @@ use tokio_util::codec::Decoder;
 
 use crate::ami::codec::{Codec, Incoming};
 
+use uuid::Uuid;
+
+use crate::domain::call::CallId;
+
 use super::*;
 
 const BUSY: &[u8] =
@@ -17,7 +21,7 @@ const UNANSWERED: &[u8] =
 const LOCAL: &[u8] =
     include_bytes!("../../../tests/fixtures/ami/local_channel_with_two_halves.s2c");
 
-const OURS: CallId = CallId(Uuid::from_u128(7));
+const OURS: ChannelId = ours(7);
 
 #[test]
 fn a_captured_busy_callee_ends_with_its_cause() {
@@ -95,37 +99,6 @@ fn an_originate_response_is_known_by_its_action_id() {
     assert_eq!(read(&frames(event.as_bytes())[0]), Some((OURS, report)));
 }
 
-#[tokio::test]
-async fn unread_reports_keep_their_order_and_come_once() {
-    let (reporter, mut reports) = channel();
-    let other = CallId(Uuid::from_u128(8));
-    let end = Report::HungUp { cause: 16, sip_code: None };
-    for _ in 0..3 {
-        reporter.put(OURS, Report::Ringing);
-        reporter.put(other, Report::Ringing);
-        reporter.put(OURS, end);
-    }
-
-    let read = reports.next().await.unwrap();
-    assert_eq!(read, [(OURS, Report::Ringing), (other, Report::Ringing), (OURS, end)]);
-
-    reporter.put(OURS, Report::Ringing);
-    drop(reporter);
-    assert_eq!(reports.next().await.unwrap(), [(OURS, Report::Ringing)]);
-    assert_eq!(reports.next().await, None);
-}
-
-#[test]
-fn reports_of_too_many_calls_are_dropped_and_those_kept_go_on() {
-    let (reporter, _reports) = channel();
-    for call in 0..MAX_CALLS {
-        assert!(reporter.put(CallId(Uuid::from_u128(call as u128)), Report::Ringing));
-    }
-
-    assert!(!reporter.put(CallId(Uuid::from_u128(MAX_CALLS as u128)), Report::Ringing));
-    assert!(reporter.put(OURS, Report::Answered));
-}
-
 /// What a capture says of the channel `id`, as if we had chosen that id.
 fn reports_of(capture: &[u8], id: &str) -> Vec<Report> {
     let text = str::from_utf8(capture).unwrap().replace(id, &OURS.to_string());
@@ -148,4 +121,8 @@ fn frames(bytes: &[u8]) -> Vec<Frame> {
         }
     }
     found
+}
+
+const fn ours(call: u128) -> ChannelId {
+    ChannelId { call: CallId(Uuid::from_u128(call)), attempt: 1 }
 }

@@ -7,7 +7,7 @@ use super::waiting::{Pending, Purpose, Ticket};
 use super::{Output, Session, lost};
 use crate::ami::client::{Counters, Want};
 use crate::ami::frame::Frame;
-use crate::ami::{AmiError, NEEDED_ACTIONS};
+use crate::ami::{AmiError, Loss, NEEDED_ACTIONS};
 
 impl Session {
     pub(super) fn handle_response(&mut self, frame: Frame, now: Instant) {
@@ -27,7 +27,11 @@ impl Session {
                 let answer = if refused { Err(refusal(&frame)) } else { Ok(vec![frame]) };
                 self.outputs.push_back(Output::Answer(ticket, answer));
             }
-            Purpose::Ping => self.pulse = None,
+            Purpose::Ping => {
+                if let Some(pulse) = self.pulse.take() {
+                    self.counters.pong(now.saturating_duration_since(pulse.sent));
+                }
+            }
             Purpose::CoreStatus => self.learn(now),
             Purpose::ListCommands => {
                 if !refused {
@@ -46,7 +50,7 @@ impl Session {
             Purpose::Challenge | Purpose::Login if refused => self.shut_out(&frame),
             Purpose::Challenge => match frame.get("Challenge") {
                 Some(challenge) => self.answer_challenge(challenge, now),
-                None => self.close(lost("Asterisk answered Challenge without one")),
+                None => self.close(lost(Loss::Protocol, "Asterisk answered Challenge without one")),
             },
             Purpose::Login => self.logged_in(now),
         }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::waiting::Purpose;
 use super::{Session, lost};
+use crate::ami::Loss;
 
 /// How many pong deadlines a line gets that brings events, but no pong.
 const PONG_EXTENSIONS: u32 = 3;
@@ -22,7 +23,8 @@ impl Session {
         if let Some(pulse) = self.pulse.filter(|pulse| pulse.deadline <= now) {
             if self.heard <= pulse.sent || pulse.extensions == PONG_EXTENSIONS {
                 let silent = now.saturating_duration_since(pulse.sent);
-                return self.close(lost(format!("no answer to a ping for {} s", silent.as_secs())));
+                let cause = format!("no answer to a ping for {} s", silent.as_secs());
+                return self.close(lost(Loss::Silent, cause));
             }
             let deadline = now + self.settings.pong_deadline;
             self.pulse = Some(Pulse { deadline, extensions: pulse.extensions + 1, ..pulse });

@@ -7,17 +7,16 @@ use secrecy::ExposeSecret;
 
 use super::answers::text;
 use super::waiting::Purpose;
-use super::{Output, Phase, Session, lost};
+use super::{Output, Phase, Session};
 use crate::ami::action::{InvalidHeader, Message};
 use crate::ami::frame::Frame;
-use crate::ami::{DownReason, Login};
+use crate::ami::{CHECK_LOGIN, DownReason, Login};
 
 impl Session {
     pub(super) fn greeted(&mut self, banner: &[u8], now: Instant) {
         let text = String::from_utf8_lossy(banner);
         let Some((_, version)) = text.split_once("Call Manager/") else {
-            let cause = format!("this is no Asterisk manager interface; it greets with {text:?}");
-            return self.close(lost(cause));
+            return self.close(self.no_greeting(format!("it greets with {text:?}")));
         };
         self.version = format!("(manager interface {version})");
         self.log_in(now);
@@ -90,7 +89,7 @@ impl Session {
             DownReason::ShuttingDown
         } else {
             let username = self.settings.username.clone();
-            DownReason::LoginRefused { username, message }
+            DownReason::LoginRefused { username, message, check: CHECK_LOGIN }
         });
     }
 }

@@ -79,10 +79,10 @@ fn a_lost_line_leaves_written_actions_unknown_and_others_not_sent() {
     story.writes = false;
     let unwritten = story.ask("B", Want::List);
 
-    let why = story.session.handle_lost("reset".to_owned());
+    let why = story.session.handle_lost(Loss::Broken, "reset".to_owned());
     story.take();
 
-    assert_eq!(why, DownReason::Lost { cause: "reset".to_owned() });
+    assert_eq!(why, DownReason::Lost { how: Loss::Broken, cause: "reset".to_owned() });
     assert_eq!(story.answers[0], (written, Err(AmiError::Unknown)));
     assert!(matches!(&story.answers[1], (t, Err(AmiError::NotSent(_))) if *t == unwritten));
 }
@@ -92,7 +92,10 @@ fn an_announced_shutdown_names_the_loss() {
     let mut story = Story::up();
     story.hear(b"Event: Shutdown\r\nShutdown: Cleanly\r\nRestart: False\r\n\r\n");
 
-    assert_eq!(story.session.handle_lost("closed".to_owned()), DownReason::ShuttingDown);
+    assert_eq!(
+        story.session.handle_lost(Loss::Closed, "closed".to_owned()),
+        DownReason::ShuttingDown
+    );
 }
 
 #[test]

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::select_all;
+use uuid::Uuid;
 
 pub use self::wire::{
     LineError, LineState, Reports, States, Unsayable, Wire, WireLine, WireSettings,
 };
 use crate::domain::asterisk::AsteriskName;
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
 
 /// One Asterisk as it is configured.
 #[derive(Debug, Clone)]
@@ -22,6 +24,15 @@ pub struct Settings {
     pub name: AsteriskName,
     /// How it is reached.
     pub wire: WireSettings,
+}
+
+impl Settings {
+    /// Hears this Asterisk's events as that daemon, which no other is.
+    pub fn listen_as(&mut self, daemon: Uuid) {
+        if let WireSettings::Ari(settings) = &mut self.wire {
+            settings.application = format!("rotary-{daemon}");
+        }
+    }
 }
 
 /// The Asterisks, in the order of the configuration; at least one. Cloning it is cheap.
@@ -168,13 +179,13 @@ impl Asterisk {
         self.wire.originate(asked).await
     }
 
-    /// Hangs up the channel of this call. If there is none, Asterisk refuses.
-    pub async fn hang_up(&self, call: CallId) -> Result<(), LineError> {
-        self.wire.hang_up(call).await
+    /// Hangs up the channel of a call's attempt, with this cause. If there is none, Asterisk refuses.
+    pub async fn hang_up(&self, channel: ChannelId, cause: Cause) -> Result<(), LineError> {
+        self.wire.hang_up(channel, cause).await
     }
 
-    /// Those of our calls that Asterisk has, each with what its channel's state says of it.
-    pub async fn channels(&self) -> Result<Vec<(CallId, Option<Report>)>, LineError> {
+    /// The channels of our calls that Asterisk has, each with what its channel's state says of it.
+    pub async fn channels(&self) -> Result<Vec<(ChannelId, Option<Report>)>, LineError> {
         self.wire.channels().await
     }
 

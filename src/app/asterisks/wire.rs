@@ -6,14 +6,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ami::action::{InvalidHeader, message_of};
 use crate::ami::{self, AmiError};
+use crate::ari::{self, AriError, InvalidField};
+use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{CallId, Report};
+use crate::domain::call::{ChannelId, Report};
+use crate::line;
+pub use crate::line::reports::Reports;
 
 /// How an Asterisk is reached.
 #[derive(Debug, Clone)]
 pub enum WireSettings {
     /// By its manager interface.
     Ami(ami::Settings),
+    /// By its REST interface.
+    Ari(ari::Settings),
 }
 
 /// A line's handle. Cloning it is cheap.
@@ -21,26 +27,20 @@ pub enum WireSettings {
 pub enum Wire {
     /// To the manager interface.
     Ami(ami::Client),
+    /// To the REST interface.
+    Ari(ari::Client),
 }
 
 /// What keeps a line.
 pub enum WireLine {
     /// To the manager interface.
     Ami(ami::Line),
-}
-
-/// What a line heard of our calls. The line never waits for whoever reads it, and what is unread is
-/// bounded by the calls.
-pub enum Reports {
-    /// From the manager interface.
-    Ami(ami::Reports),
+    /// To the REST interface.
+    Ari(ari::Line),
 }
 
 /// A line's states as they change.
-pub enum States {
-    /// Of the manager interface.
-    Ami(watch::Receiver<ami::LineState>),
-}
+pub struct States(watch::Receiver<line::LineState>);
 
 /// Whether an Asterisk can be asked for anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,11 @@ pub(super) fn line(settings: WireSettings) -> (Wire, WireLine, Reports) {
     match settings {
         WireSettings::Ami(settings) => {
             let (client, line, reports) = ami::line(settings);
-            (Wire::Ami(client), WireLine::Ami(line), Reports::Ami(reports))
+            (Wire::Ami(client), WireLine::Ami(line), reports)
+        }
+        WireSettings::Ari(settings) => {
+            let (client, line, reports) = ari::line(settings);
+            (Wire::Ari(client), WireLine::Ari(line), reports)
         }
     }
 }
@@ -102,36 +106,43 @@ impl Wire {
     pub(super) fn check(&self, asked: &Originate) -> Result<(), Unsayable> {
         match self {
             Self::Ami(_) => Ok(message_of(asked).map(drop)?),
+            Self::Ari(_) => Ok(ari::Client::can_say(asked)?),
         }
     }
 
     pub(super) async fn originate(&self, asked: &Originate) -> Result<(), LineError> {
         match self {
             Self::Ami(client) => Ok(client.originate(asked).await?),
+            Self::Ari(client) => Ok(client.originate(asked).await?),
         }
     }
 
-    pub(super) async fn hang_up(&self, call: CallId) -> Result<(), LineError> {
+    pub(super) async fn hang_up(&self, channel: ChannelId, cause: Cause) -> Result<(), LineError> {
         match self {
-            Self::Ami(client) => Ok(client.hang_up(&call.to_string()).await?),
+            Self::Ami(client) => Ok(client.hang_up(&channel.to_string(), cause).await?),
+            Self::Ari(client) => Ok(client.hang_up(channel, cause).await?),
         }
     }
 
-    pub(super) async fn channels(&self) -> Result<Vec<(CallId, Option<Report>)>, LineError> {
-        match self {
-            Self::Ami(client) => Ok(client.channels().await?.iter().filter_map(seen).collect()),
-        }
+    pub(super) async fn channels(&self) -> Result<Vec<(ChannelId, Option<Report>)>, LineError> {
+        let channels = match self {
+            Self::Ami(client) => client.channels().await?,
+            Self::Ari(client) => client.channels().await?,
+        };
+        Ok(channels.iter().filter_map(seen).collect())
     }
 
     pub(super) fn state(&self) -> LineState {
         match self {
             Self::Ami(client) => client.state().into(),
+            Self::Ari(client) => client.state().into(),
         }
     }
 
     pub(super) fn states(&self) -> States {
         match self {
-            Self::Ami(client) => States::Ami(client.states()),
+            Self::Ami(client) => States(client.states()),
+            Self::Ari(client) => States(client.states()),
         }
     }
 }
@@ -144,17 +155,7 @@ impl WireLine {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         match self {
             Self::Ami(line) => line.run(stop).await,
-        }
-    }
-}
-
-impl Reports {
-    /// Waits for reports and takes all there are; none once the line has ended and all are read.
-    ///
-    /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Vec<(CallId, Report)>> {
-        match self {
-            Self::Ami(reports) => reports.next().await,
+            Self::Ari(line) => line.run(stop).await,
         }
     }
 }
@@ -165,34 +166,32 @@ impl States {
     ///
     /// Dropping the future loses nothing.
     pub async fn changed(&mut self) -> LineState {
-        match self {
-            Self::Ami(states) => match states.changed().await {
-                Ok(()) => states.borrow_and_update().clone().into(),
-                Err(_) => std::future::pending().await,
-            },
+        match self.0.changed().await {
+            Ok(()) => self.0.borrow_and_update().clone().into(),
+            Err(_) => std::future::pending().await,
         }
     }
 }
 
-/// Ours are the channels whose unique id is one of our call ids. What a channel's state says is
+/// Ours are the channels whose unique id is one that we chose. What a channel's state says is
 /// told by nothing else if the line was down meanwhile.
-fn seen(channel: &ami::Channel) -> Option<(CallId, Option<Report>)> {
+fn seen(channel: &line::Channel) -> Option<(ChannelId, Option<Report>)> {
     let report = match channel.state {
         5 => Some(Report::Ringing),
         6 => Some(Report::Answered),
         _ => None,
     };
-    Some((channel.unique_id.parse().ok().map(CallId)?, report))
+    Some((channel.unique_id.parse().ok()?, report))
 }
 
-impl From<ami::LineState> for LineState {
-    fn from(state: ami::LineState) -> Self {
+impl From<line::LineState> for LineState {
+    fn from(state: line::LineState) -> Self {
         match state {
-            ami::LineState::Up { ref missing, .. } => Self::Up {
+            line::LineState::Up { ref missing, .. } => Self::Up {
                 may_originate: !missing.iter().any(|action| action == "Originate"),
                 detail: state.to_string(),
             },
-            ami::LineState::Down { why } => Self::Down { why: why.to_string() },
+            line::LineState::Down { why } => Self::Down { why: why.to_string() },
         }
     }
 }
@@ -205,6 +204,23 @@ impl From<AmiError> for LineError {
             AmiError::Refused(why) => Self::Refused(why),
             AmiError::Unknown => Self::Unknown,
         }
+    }
+}
+
+impl From<AriError> for LineError {
+    fn from(error: AriError) -> Self {
+        match error {
+            AriError::NotSent(why) => Self::NotSent(why),
+            AriError::Invalid(what) => Self::Invalid(what.into()),
+            AriError::Refused(why) => Self::Refused(why),
+            AriError::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<InvalidField> for Unsayable {
+    fn from(InvalidField { field, why }: InvalidField) -> Self {
+        Self { field, why }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One attempt to deliver a callback, and what follows from it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::app::now;
 use crate::domain::callback::{Attempt, BackOff, DueCallback, Verdict};
@@ -15,6 +15,8 @@ pub(super) struct Sent {
     pub(super) host: String,
     /// How the receiver is doing, as far as this attempt tells.
     pub(super) health: Health,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// What an attempt tells of its receiver.
@@ -36,6 +38,7 @@ pub(super) async fn send(
     back_off: BackOff,
 ) -> Sent {
     let DueCallback { id, tenant, call, url, host, body, attempts, since } = callback;
+    let begun = Instant::now();
     let sent = match secret {
         Some(secret) => {
             let message =
@@ -44,6 +47,7 @@ pub(super) async fn send(
         }
         None => Err("the tenant's webhook secret cannot be read"),
     };
+    let took = begun.elapsed();
     let judged = judge(sent);
     let at = now();
     let again = |asked| {
@@ -56,7 +60,7 @@ pub(super) async fn send(
         Fate::Failed { retry_after } => again(retry_after),
     };
     let attempt = Attempt { id, call, status: judged.status, error: judged.error, at, verdict };
-    Sent { attempt, tenant, host, health: judged.health }
+    Sent { attempt, tenant, host, health: judged.health, took }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use crate::domain::callback::{BackOff, DueCallback, Verdict};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
 use crate::store::ledger::WriterId;
-use crate::webhooks::{Sender, Targets, WebhookSecret};
+use crate::webhooks::{Authorities, Sender, Targets, WebhookSecret};
 
 /// How long a claim holds: an attempt, and as much again to write down what became of it.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
@@ -56,6 +56,8 @@ const PURGE_ON: Duration = Duration::from_secs(1);
 pub struct CallbackSettings {
     /// Where they may go.
     pub targets: Targets,
+    /// Whose certificates are taken beside those that the system trusts.
+    pub authorities: Authorities,
     /// When a failed one is sent again.
     pub back_off: BackOff,
     /// How long delivered ones are kept.
@@ -68,6 +70,7 @@ impl Default for CallbackSettings {
     fn default() -> Self {
         Self {
             targets: Targets::default(),
+            authorities: Authorities::default(),
             back_off: BackOff::default(),
             keep_delivered: TimeDelta::days(7),
             keep_dead: TimeDelta::days(30),
@@ -85,7 +88,7 @@ pub async fn deliver_callbacks(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let sender = Sender::new(app.settings.callbacks.targets);
+    let sender = Sender::new(app.settings.callbacks.targets, &app.settings.callbacks.authorities);
     let (desk, sending) = (Desk::default(), Sending::new());
     let mut delivery = Delivery { app, writer, tasks, sender, desk, sending, blind: false };
     let mut next_look = Instant::now();
@@ -225,6 +228,7 @@ impl Delivery {
         }
         for sent in &over {
             self.desk.give_back(sent);
+            self.app.meters.callback_attempted(sent.attempt.verdict, sent.took);
             log(sent);
         }
         Ok(())

@@ -56,7 +56,11 @@ pub async fn import_dids(
         tenant: tenant.clone(),
     });
     let plan = Plan { settings, repeats, at_once: app.store.writes_at_once() };
-    import_with(source, plan, place, sink).await
+    let imported = import_with(source, plan, place, sink).await;
+    if !settings.dry_run {
+        app.meters.imported(imported.as_ref().unwrap_or_else(|error| &error.report));
+    }
+    imported
 }
 
 /// Stores a chunk and tells the index.

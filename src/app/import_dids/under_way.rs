@@ -32,6 +32,13 @@ impl ImportsUnderWay {
     }
 }
 
+impl ImportsUnderWay {
+    /// How many run.
+    pub fn running(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 impl Drop for ImportTurn {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);

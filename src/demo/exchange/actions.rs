@@ -286,10 +286,16 @@ impl Exchange {
         }
         let answer = Text::response("Success", action_id);
         self.answer(id, answer.header("Message", "Originate successfully queued"), now);
-        self.dial(originate, now);
+        match self.misbehaviour.late_channels {
+            Some(delay) => self.set_timer(now + delay, Due::Dial(Box::new(originate))),
+            None => self.dial(originate, now),
+        }
     }
 
-    fn dial(&mut self, originate: Originate, now: Instant) {
+    pub(super) fn dial(&mut self, mut originate: Originate, now: Instant) {
+        if self.misbehaviour.ring_for_ever {
+            originate.ring_timeout = None;
+        }
         let asked = originate.channel_id.clone();
         let unique_id =
             asked.unwrap_or_else(|| format!("{}.{}", self.booted_at.timestamp(), self.channels));

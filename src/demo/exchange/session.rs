@@ -77,6 +77,11 @@ impl Session {
         self.flood += events;
     }
 
+    /// How many of them are still to be made.
+    pub(super) fn flood_left(&self) -> u64 {
+        self.flood
+    }
+
     /// Something more to write.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         match self.end {

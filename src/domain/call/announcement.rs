@@ -27,7 +27,7 @@ pub struct Announcement {
 impl Call {
     /// How many states the call came to so far.
     pub fn steps(&self) -> u32 {
-        u32::try_from(self.progress.steps().len()).expect("a call has five states at most")
+        u32::try_from(self.progress.steps().len()).expect("a call has six states at most")
     }
 
     /// What is to be told of the call, of which the first `told` changes were told before.

@@ -19,6 +19,11 @@ impl Cause {
     pub const NO_ANSWER: Self = Self(19);
     /// No circuit or channel available: congestion.
     pub const CONGESTION: Self = Self(34);
+    /// Interworking, unspecified: the other side's reason has no number here.
+    pub const INTERWORKING: Self = Self(127);
+
+    /// Requested circuit or channel not available: none was free for as long as the call could wait.
+    pub const NO_CHANNEL: Self = Self(44);
 
     /// The cause behind `OriginateResponse`'s `Reason`, for the calls whose `Hangup` says nothing:
     /// Asterisk 16 hangs an unanswered call up with cause 0.

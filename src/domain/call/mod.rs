@@ -1,17 +1,24 @@
 //! One outbound call, from the request to its end.
 //!
 //! ```text
-//! initiated ──> ringing ──> in-progress ──> completed
-//!     └────────────┴──────────────┴───────> busy | no-answer | canceled | failed
+//! (queued ──>) initiated ──> ringing ──> in-progress ──> completed
+//!     └────────────┴────────────┴──────────────┴───────> busy | no-answer | canceled | failed
 //! ```
 //!
 //! Asterisk reports the end of a call in pieces and in no fixed order: `Hangup` may come before or
 //! after `OriginateResponse`, and neither is always enough. [`Call`] holds what came until it is.
+//!
+//! A call that its trunk could not carry may go out again by another ([`Call::try_again`]). Each
+//! attempt has a channel id of its own, so that what is still to come of one cannot touch the next.
 
 pub mod announcement;
+mod attempts;
 pub mod cause;
+mod channel_id;
+mod ending;
 pub mod originate;
 mod progress;
+mod request;
 pub mod view;
 
 use std::fmt;
@@ -22,11 +29,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use self::cause::Cause;
+pub use self::channel_id::ChannelId;
+pub use self::ending::HangUp;
 pub use self::progress::Progress;
+pub use self::request::{CallRequest, Destination, PlacedBy};
 use super::asterisk::AsteriskName;
-use super::did::{DidId, TrunkName};
-use super::number::E164;
-use super::tenant::{CampaignId, TenantId};
 
 /// How long the rest of a call's end may take to arrive after its first piece.
 pub const SETTLE: TimeDelta = TimeDelta::seconds(2);
@@ -34,7 +41,7 @@ pub const SETTLE: TimeDelta = TimeDelta::seconds(2);
 /// How long after its ring time-out a call may stay silent before we ask Asterisk about it.
 pub const SILENCE: TimeDelta = TimeDelta::seconds(10);
 
-/// A call's id, also its `ChannelId` and `ActionID` in Asterisk.
+/// A call's id; in Asterisk the `ChannelId` and `ActionID` of its first attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(pub Uuid);
@@ -61,76 +68,6 @@ pub enum CallStatus {
     Canceled,
     /// It could not be completed, or how it ended is not known.
     Failed,
-}
-
-/// Where an answered call goes in Asterisk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", untagged)]
-pub enum Destination {
-    /// An extension of the dialplan.
-    Dialplan {
-        /// The context, such as `DynamicIVR`.
-        context: String,
-        /// The extension, such as `s`.
-        exten: String,
-        /// The priority, from 1.
-        priority: u32,
-    },
-    /// One dialplan application.
-    Application {
-        /// Its name, such as `Playback`.
-        application: String,
-        /// Its arguments, possibly empty.
-        data: String,
-    },
-    /// The affair of the dialplan that placed the call.
-    Untold,
-}
-
-/// Who placed a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PlacedBy {
-    /// Rotary, when it was asked to.
-    #[default]
-    Rotary,
-    /// A dialplan, or another dialer, with a DID that it picked; on record once it has ended.
-    Dialplan,
-}
-
-/// What was asked for, and the DID chosen for it. Does not change.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallRequest {
-    /// The call's id.
-    pub id: CallId,
-    /// Who places it.
-    pub tenant: TenantId,
-    /// Who is called.
-    pub to: E164,
-    /// The DID shown.
-    pub did: DidId,
-    /// That DID's number.
-    pub from: E164,
-    /// Where the call leaves.
-    pub trunk: TrunkName,
-    /// The pool the DID was picked from, if one was asked for.
-    pub campaign: Option<CampaignId>,
-    /// Where the answered call goes.
-    pub destination: Destination,
-    /// Channel variables, in the order they were given.
-    pub variables: Vec<(String, String)>,
-    /// The name shown beside the number.
-    pub caller_name: Option<String>,
-    /// How long the phone may ring, in seconds; 0 where another placed the call.
-    pub ring_timeout_seconds: u32,
-    /// Where changes are posted.
-    pub callback_url: Option<String>,
-    /// The journey engine's own reference, given back as it came.
-    pub journey: Option<serde_json::Value>,
-    /// When the request was accepted.
-    pub created_at: DateTime<Utc>,
-    /// Who placed it.
-    pub placed_by: PlacedBy,
 }
 
 /// What Asterisk reported about a call.
@@ -165,6 +102,12 @@ pub struct Call {
     /// The first piece of its end, while the other may still come.
     pending: Pending,
     settle_by: Option<DateTime<Utc>>,
+    /// Since when Asterisk is known to let it ring beyond its time-out.
+    rings_on_since: Option<DateTime<Utc>>,
+    /// When the present attempt began, where it is not the first.
+    again_at: Option<DateTime<Utc>>,
+    /// Why the attempt before it ended.
+    before: Option<(Cause, Option<u16>)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -176,16 +119,7 @@ struct Pending {
 impl Call {
     /// A call at the moment its use is counted, just before Asterisk hears of it.
     pub fn initiated(request: CallRequest, now: DateTime<Utc>) -> Self {
-        let progress = Progress {
-            status: CallStatus::Initiated,
-            asterisk: None,
-            cause: None,
-            sip_code: None,
-            initiated_at: Some(now),
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-        };
+        let progress = Progress { initiated_at: Some(now), ..Progress::new(CallStatus::Initiated) };
         Self::restored(request, progress)
     }
 
@@ -196,7 +130,16 @@ impl Call {
 
     /// A call as the store remembers it.
     pub fn restored(request: CallRequest, progress: Progress) -> Self {
-        Self { request, progress, pending: Pending::default(), settle_by: None }
+        let pending = Pending::default();
+        Self {
+            request,
+            progress,
+            pending,
+            settle_by: None,
+            rings_on_since: None,
+            again_at: None,
+            before: None,
+        }
     }
 
     /// The call's id.
@@ -242,20 +185,27 @@ impl Call {
         due && self.end(self.cause_of_pending(), now)
     }
 
-    /// Whether a call that should long have been answered or ended is silent, so that Asterisk
-    /// must be asked whether it still has it.
+    /// Whether a call that should long have been answered or ended is silent, or is hung up in vain,
+    /// so that Asterisk must be asked whether it still has it.
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
-        let begun = self.progress.initiated_at.unwrap_or(self.request.created_at);
+        if self.progress.status == CallStatus::Queued {
+            return false;
+        }
+        let handed_over = self.progress.initiated_at.unwrap_or(self.request.created_at);
+        let begun = self.again_at.unwrap_or(handed_over);
         let ring = TimeDelta::seconds(i64::from(self.request.ring_timeout_seconds));
-        self.progress.answered_at.is_none()
+        let silent = self.progress.answered_at.is_none()
             && !self.progress.status.is_end()
-            && now >= begun + ring + SILENCE
+            && now >= begun + ring + SILENCE;
+        silent || self.next_hang_up().is_some_and(|hang_up| now >= hang_up.due + SILENCE)
     }
 
     /// Asterisk no longer has the call and we did not hear its end: [`Call::handle_timeout`] ends it
-    /// unless a report that is still on its way does.
-    pub fn handle_missing(&mut self, now: DateTime<Utc>) {
+    /// unless a report that is still on its way does. Says whether that is news.
+    pub fn handle_missing(&mut self, now: DateTime<Utc>) -> bool {
+        let news = self.settle_by.is_none();
         self.settle_by.get_or_insert(now + SETTLE);
+        news
     }
 
     /// Ends a call that Asterisk refused or never heard of.
@@ -299,10 +249,15 @@ impl Call {
     }
 
     fn end(&mut self, cause: Cause, now: DateTime<Utc>) -> bool {
+        let unwanted = self.progress.hang_up_asked_at.is_some();
         let status = match (self.progress.answered_at, cause) {
             (Some(_), _) => CallStatus::Completed,
             (None, Cause::USER_BUSY) => CallStatus::Busy,
             (None, Cause::NO_USER_RESPONSE | Cause::NO_ANSWER) => CallStatus::NoAnswer,
+            // Any other cause is the network's own: it was quicker than the hang-up.
+            (None, Cause::UNKNOWN | Cause::NORMAL | Cause::INTERWORKING) if unwanted => {
+                CallStatus::Canceled
+            }
             (None, _) => CallStatus::Failed,
         };
         self.end_as(status, cause, now)
@@ -349,16 +304,6 @@ impl CallStatus {
         match self {
             Self::Queued | Self::Initiated | Self::Ringing | Self::InProgress => false,
             Self::Completed | Self::Busy | Self::NoAnswer | Self::Canceled | Self::Failed => true,
-        }
-    }
-}
-
-impl PlacedBy {
-    /// The word used in tables and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rotary => "rotary",
-            Self::Dialplan => "dialplan",
         }
     }
 }

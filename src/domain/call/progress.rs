@@ -17,6 +17,8 @@ pub struct Progress {
     pub cause: Option<Cause>,
     /// The SIP status that ended it, where Asterisk tells (22 and later).
     pub sip_code: Option<u16>,
+    /// When it began to wait for a place on its trunk; none for a call that did not.
+    pub queued_at: Option<DateTime<Utc>>,
     /// When it was handed to Asterisk.
     pub initiated_at: Option<DateTime<Utc>>,
     /// When the phone began to ring.
@@ -25,13 +27,35 @@ pub struct Progress {
     pub answered_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// When it was first asked to be hung up.
+    pub hang_up_asked_at: Option<DateTime<Utc>>,
+    /// Which attempt this is, from 1: it goes out again where a trunk could not carry it.
+    pub attempt: u32,
 }
 
 impl Progress {
+    /// A first attempt in this state, of which nothing else is known.
+    pub fn new(status: CallStatus) -> Self {
+        Self {
+            status,
+            asterisk: None,
+            cause: None,
+            sip_code: None,
+            queued_at: None,
+            initiated_at: None,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            hang_up_asked_at: None,
+            attempt: 1,
+        }
+    }
+
     /// Each state the call was in and when it came there, the oldest first.
     pub fn steps(&self) -> Vec<(CallStatus, DateTime<Utc>)> {
         let end = self.status.is_end().then_some(self.status);
         let steps = [
+            (Some(CallStatus::Queued), self.queued_at),
             (Some(CallStatus::Initiated), self.initiated_at),
             (Some(CallStatus::Ringing), self.ringing_at),
             (Some(CallStatus::InProgress), self.answered_at),
@@ -51,10 +75,15 @@ impl Progress {
             asterisk: self.asterisk.clone().filter(|_| reached(CallStatus::Initiated)),
             cause: self.cause.filter(|_| over),
             sip_code: self.sip_code.filter(|_| over),
+            queued_at: self.queued_at,
             initiated_at: self.initiated_at.filter(|_| reached(CallStatus::Initiated)),
             ringing_at: self.ringing_at.filter(|_| reached(CallStatus::Ringing)),
             answered_at: self.answered_at.filter(|_| reached(CallStatus::InProgress)),
             ended_at: self.ended_at.filter(|_| over),
+            hang_up_asked_at: self
+                .hang_up_asked_at
+                .filter(|asked| passed.last().is_some_and(|(_, reached)| asked <= reached)),
+            attempt: self.attempt,
         }
     }
 

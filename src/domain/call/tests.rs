@@ -2,6 +2,8 @@
 
 use super::view::CallView;
 use super::*;
+use crate::domain::did::{DidId, TrunkName};
+use crate::domain::tenant::TenantId;
 
 const BUSY: Report = Report::HungUp { cause: 17, sip_code: Some(486) };
 const SILENT_HANGUP: Report = Report::HungUp { cause: 0, sip_code: None };
@@ -183,7 +185,7 @@ fn what_was_told_and_what_never_happened_is_not_announced() {
 }
 
 /// A call placed at second zero with a ring time-out of 30 s, and a clock to speak of later seconds.
-fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
+pub(super) fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
     let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
     let request = CallRequest {
         id: CallId(Uuid::nil()),
@@ -191,6 +193,7 @@ fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
         to: "+14155550123".parse().unwrap(),
         did: DidId(Uuid::nil()),
         from: "+14045556789".parse().unwrap(),
+        reason: None,
         trunk: TrunkName::pjsip(),
         campaign: None,
         destination: Destination::Dialplan {
@@ -201,6 +204,7 @@ fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
         variables: Vec::new(),
         caller_name: None,
         ring_timeout_seconds: 30,
+        time_limit_seconds: None,
         callback_url: None,
         journey: None,
         created_at: at(0),

@@ -28,6 +28,12 @@ pub struct CallView {
     pub from: E164,
     /// The DID shown.
     pub did: CallDidView,
+    /// The trunk it leaves by; the last one, where it went out more than once.
+    #[serde(default = "TrunkName::pjsip")]
+    pub trunk: TrunkName,
+    /// How often it went out: again by the next trunk where one could not carry it.
+    #[serde(default = "once")]
+    pub attempts: u32,
     /// The Asterisk that places it, by its name in the configuration.
     pub asterisk: Option<AsteriskName>,
     /// The pool the DID was picked from.
@@ -51,6 +57,9 @@ pub struct CallView {
     pub caller_name: Option<String>,
     /// How long the phone may ring; none where the dialplan placed the call.
     pub ring_timeout_seconds: Option<u32>,
+    /// How long the answered call may last, from the answer.
+    #[serde(default)]
+    pub time_limit_seconds: Option<u32>,
     /// Where changes are posted.
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
@@ -64,6 +73,8 @@ pub struct CallView {
     pub sip_code: Option<u16>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+    /// When it began to wait for a place on its trunk; null for a call that did not.
+    pub queued_at: Option<DateTime<Utc>>,
     /// When it was handed to Asterisk.
     pub initiated_at: Option<DateTime<Utc>>,
     /// When the phone began to ring.
@@ -72,6 +83,9 @@ pub struct CallView {
     pub answered_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// When it was first asked to be hung up.
+    #[serde(default)]
+    pub hang_up_asked_at: Option<DateTime<Utc>>,
     /// From the hand-over to the end.
     pub duration_seconds: Option<i64>,
     /// From the answer to the end.
@@ -90,6 +104,9 @@ pub struct CallDidView {
     pub number: E164,
     /// Where the call leaves.
     pub trunk: TrunkName,
+    /// Why this one, where that is on record.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// Why a call ended, by Q.850.
@@ -110,6 +127,11 @@ pub struct StepView {
     pub at: DateTime<Utc>,
 }
 
+/// What a daemon that does not speak of attempts made.
+fn once() -> u32 {
+    1
+}
+
 impl From<&Call> for CallView {
     fn from(call: &Call) -> Self {
         let (request, progress) = (&call.request, &call.progress);
@@ -124,7 +146,10 @@ impl From<&Call> for CallView {
                 id: request.did,
                 number: request.from,
                 trunk: request.trunk.clone(),
+                reason: request.reason.map(|reason| reason.text().to_owned()),
             },
+            trunk: request.trunk.clone(),
+            attempts: progress.attempt,
             asterisk: progress.asterisk.clone(),
             campaign_id: request.campaign.clone(),
             context: None,
@@ -137,16 +162,19 @@ impl From<&Call> for CallView {
                 .collect(),
             caller_name: request.caller_name.clone(),
             ring_timeout_seconds: Some(request.ring_timeout_seconds).filter(|limit| *limit > 0),
+            time_limit_seconds: request.time_limit_seconds,
             callback_url: request.callback_url.clone(),
             journey: request.journey.clone(),
             placed_by: request.placed_by,
             cause: progress.cause.map(CauseView::from),
             sip_code: progress.sip_code,
             created_at: request.created_at,
+            queued_at: progress.queued_at,
             initiated_at: progress.initiated_at,
             ringing_at: progress.ringing_at,
             answered_at: progress.answered_at,
             ended_at: progress.ended_at,
+            hang_up_asked_at: progress.hang_up_asked_at,
             duration_seconds: progress.duration_seconds(),
             talk_seconds: progress.talk_seconds(),
             timeline: None,

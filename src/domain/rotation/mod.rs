@@ -14,6 +14,7 @@ mod late;
 mod mirror;
 mod order;
 mod pool;
+mod reason;
 mod run;
 mod search;
 mod slot;
@@ -26,6 +27,7 @@ use super::did::{DidId, DidState, DidStatus, TrunkName};
 use super::number::{AreaCode, E164};
 use super::tenant::{CampaignId, TenantId};
 
+pub use self::reason::Reason;
 pub use self::search::{Digits, Found, Rank, Search, TooManyDigits, Wanted};
 
 /// What a pick asks for.
@@ -55,19 +57,6 @@ pub struct Pick {
     pub trunk: TrunkName,
     /// Why this one.
     pub reason: Reason,
-}
-
-/// Why a DID was picked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The least used of those asked for.
-    LeastUsed,
-    /// The least used of the wanted area code.
-    AreaCode,
-    /// No DID of the wanted area code could be picked; the least used of the rest.
-    AreaCodeSpent,
-    /// The request named this DID.
-    Named,
 }
 
 /// Why a DID that was asked for by name cannot be shown.
@@ -190,6 +179,15 @@ impl RotationIndex {
     /// How many DIDs it holds, of any status.
     pub fn len(&self) -> usize {
         self.pools.values().map(|pool| pool.summary().total).sum()
+    }
+
+    /// What all tenants have together. Takes as long as there are tenants, some nanoseconds each.
+    pub fn totals(&self) -> Summary {
+        self.pools.values().map(Pool::summary).fold(Summary::default(), |all, one| Summary {
+            active: all.active + one.active,
+            spent: all.spent + one.spent,
+            total: all.total + one.total,
+        })
     }
 
     /// Whether it holds none.

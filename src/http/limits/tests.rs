@@ -20,6 +20,25 @@ fn a_key_may_ask_two_seconds_worth_at_once_and_then_evenly() {
 }
 
 #[test]
+fn a_request_of_many_leaves_half_a_burst_to_others_and_then_goes_on_evenly() {
+    let start = Instant::now();
+    let mut buckets = Buckets::new(4, Duration::from_secs(1), BURST_SECONDS);
+
+    for _ in 0..4 {
+        assert_eq!(buckets.take_half('a', start), Ok(()));
+    }
+    assert_eq!(buckets.take_half('a', start), Err(Duration::from_millis(250)));
+    for _ in 0..4 {
+        assert_eq!(buckets.take('a', start), Ok(()));
+    }
+    assert!(buckets.take('a', start).is_err());
+
+    let later = start + Duration::from_millis(1250);
+    assert_eq!(buckets.take_half('a', later), Ok(()));
+    assert_eq!(buckets.take_half('a', later), Err(Duration::from_millis(250)));
+}
+
+#[test]
 fn each_has_a_bucket_of_its_own_and_zero_is_no_limit() {
     let now = Instant::now();
     let mut buckets = Buckets::new(1, Duration::from_secs(60), 1);

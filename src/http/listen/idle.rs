@@ -26,17 +26,34 @@ struct Queue {
 pub(super) struct Guest {
     idle: Arc<Idle>,
     go: CancellationToken,
-    /// Its place among the idle; none while a request of it is being answered.
-    place: Mutex<Option<u64>>,
+    state: Mutex<State>,
 }
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether a request of it is being answered.
+    answering: bool,
+    /// Whether an answer goes on over it that has no end yet.
+    staying: bool,
+    /// Its place among the idle, if it is.
+    place: Option<u64>,
+}
+
+/// The connection a request came by, for an answer that has no end yet.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct Staying(pub(super) Arc<Guest>);
+
+/// While this lives, the connection is not idle.
+#[derive(Debug)]
+pub(in crate::http) struct Stay(Arc<Guest>);
 
 impl Idle {
     /// A new connection, which is idle until it asks something.
-    pub(super) fn arrive(self: &Arc<Self>) -> Guest {
-        let guest =
-            Guest { idle: self.clone(), go: CancellationToken::new(), place: Mutex::default() };
+    pub(super) fn arrive(self: &Arc<Self>) -> Arc<Guest> {
+        let (idle, go) = (self.clone(), CancellationToken::new());
+        let guest = Guest { idle, go, state: Mutex::default() };
         guest.is_idle();
-        guest
+        Arc::new(guest)
     }
 
     /// Tells the connection that has been idle longest to go; false if none is idle.
@@ -63,25 +80,22 @@ impl Idle {
 impl Guest {
     /// A request of it is being answered.
     pub(super) fn is_busy(&self) {
-        if let Some(place) = self.place().take() {
-            self.idle.queue().resting.remove(&place);
-        }
+        self.change(|state| state.answering = true);
     }
 
     /// No request of it is being answered any more.
     pub(super) fn is_idle(&self) {
-        let mut queue = self.idle.queue();
-        let place = queue.next;
-        queue.next += 1;
-        queue.resting.insert(place, self.go.clone());
-        drop(queue);
-        *self.place() = Some(place);
-        self.idle.somebody_rests.notify_waiters();
+        self.change(|state| state.answering = false);
     }
 
-    /// Whether a request of it is being answered.
+    /// Whether a request of it is being answered. One whose answer goes on for ever was answered.
     pub(super) fn busy(&self) -> bool {
-        self.place().is_none()
+        self.state().answering
+    }
+
+    /// Whether an answer goes on over it that has no end yet.
+    pub(super) fn stays(&self) -> bool {
+        self.state().staying
     }
 
     /// Ends when a newcomer needs its room.
@@ -89,8 +103,47 @@ impl Guest {
         self.go.cancelled().await;
     }
 
-    fn place(&self) -> MutexGuard<'_, Option<u64>> {
-        self.place.lock().expect("nobody panics at a place")
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        let rests = !state.answering && !state.staying;
+        if rests == state.place.is_some() {
+            return;
+        }
+        let mut queue = self.idle.queue();
+        match state.place.take() {
+            Some(place) => {
+                queue.resting.remove(&place);
+            }
+            None => {
+                let place = queue.next;
+                queue.next += 1;
+                queue.resting.insert(place, self.go.clone());
+                state.place = Some(place);
+            }
+        }
+        drop((queue, state));
+        if rests {
+            self.idle.somebody_rests.notify_waiters();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics at a place")
+    }
+}
+
+impl Staying {
+    /// Keeps the connection for as long as the answer goes on.
+    pub(in crate::http) fn stay(&self) -> Stay {
+        self.0.change(|state| state.staying = true);
+        Stay(self.0.clone())
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.change(|state| state.staying = false);
     }
 }
 

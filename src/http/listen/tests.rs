@@ -2,7 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use axum::Extension;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -175,6 +179,82 @@ async fn a_connection_kept_open_for_nothing_ends_by_itself() {
     tasks.wait().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_neither_idle_nor_a_request_that_is_waited_for() {
+    let ended = Arc::new(Notify::new());
+    let router = hello().route("/events", events(ended.clone(), "event\n"));
+    let (address, stop, tasks) = open_with(router, small()).await;
+    let [mut first, mut second] = [listen(address).await, listen(address).await];
+
+    let mut newcomer = TcpStream::connect(address).await.unwrap();
+    newcomer.write_all(HELLO).await.unwrap();
+    // Long after an idle connection would have ended, both go on and the newcomer waits.
+    tokio::time::sleep(2 * HEAD_PATIENCE).await;
+    assert!(!is_closed_now(&mut first) && !is_closed_now(&mut second));
+    drop(first);
+    assert!(answer(&mut newcomer).await.ends_with("hello"));
+
+    // This one does not end by itself when the door closes.
+    stop.cancel();
+    tasks.wait().await;
+    assert!(is_closed(&mut second).await);
+    ended.notified().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_no_events_is_cut_off() {
+    let (mut client, server) = tokio::io::duplex(1024);
+    let ended = Arc::new(Notify::new());
+    let router = Router::new().route("/events", events(ended.clone(), "an event of many\n"));
+    let begun = tokio::time::Instant::now();
+
+    client.write_all(EVENTS).await.unwrap();
+    let ended =
+        talk(router, server, Door::Tcp { peer: HERE }, &guest(), CancellationToken::new()).await;
+
+    assert!(ended.unwrap_err().to_string().contains("writing"));
+    assert_eq!(begun.elapsed().as_secs(), patient::READER_PATIENCE.as_secs());
+}
+
+const EVENTS: &[u8] = b"GET /events HTTP/1.1\r\nHost: rotary\r\n\r\n";
+
+/// A stream that stays: its first event, and if that is one of many, many more. Says when it ended.
+fn events(ended: Arc<Notify>, event: &'static str) -> axum::routing::MethodRouter {
+    get(async move |Extension(staying): Extension<Staying>| -> Response {
+        let alive = (staying.stay(), Ended(ended));
+        let events = stream::unfold((alive, 0), move |(alive, told)| async move {
+            if told > 0 && !event.contains("many") {
+                std::future::pending::<()>().await;
+            }
+            Some((Ok::<_, io::Error>(Bytes::from(event)), (alive, told + 1)))
+        });
+        Body::from_stream(events).into_response()
+    })
+}
+
+struct Ended(Arc<Notify>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Asks for events and reads the first.
+async fn listen(address: SocketAddr) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(EVENTS).await.unwrap();
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains("event\n") {
+        assert!(client.read_buf(&mut read).await.unwrap() > 0);
+    }
+    client
+}
+
+fn is_closed_now(client: &mut TcpStream) -> bool {
+    !matches!(client.try_read(&mut [0; 64]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
 const HELLO: &[u8] = b"GET / HTTP/1.1\r\nHost: rotary\r\n\r\n";
 
 fn hello() -> Router {
@@ -208,7 +288,7 @@ async fn is_closed(client: &mut TcpStream) -> bool {
 
 const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 49152);
 
-fn guest() -> Guest {
+fn guest() -> Arc<Guest> {
     Arc::<Idle>::default().arrive()
 }
 

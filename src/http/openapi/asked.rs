@@ -138,6 +138,10 @@ pub(in crate::http) struct MakeCallBody {
     /// How long the phone may ring; what the configuration says where left out.
     #[schema(minimum = 1, maximum = 600)]
     ring_timeout_seconds: Option<u32>,
+    /// How long the answered call may last, in seconds from the answer; then Rotary hangs it up. What the configuration
+    /// says where left out.
+    #[schema(minimum = 1, maximum = 86_400)]
+    time_limit_seconds: Option<u32>,
     /// Where each change of the call is posted, signed.
     callback_url: Option<CallbackUrl>,
     /// The journey engine's own reference, given back with the call; at most 16 KiB of JSON.

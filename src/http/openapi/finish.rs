@@ -11,6 +11,7 @@ const EXAMPLES: &str = include_str!("examples.json");
 /// What is left out of an answer rather than `null`. All else that may be `null` is always there.
 const LEFT_OUT: &[&str] = &[
     "application",
+    "call",
     "column",
     "current",
     "data",
@@ -22,7 +23,9 @@ const LEFT_OUT: &[&str] = &[
     "limit",
     "max",
     "notice",
+    "problem",
     "rejected",
+    "retryAfterSeconds",
     "suggestion",
     "timeline",
     "webhookSecret",
@@ -31,8 +34,8 @@ const LEFT_OUT: &[&str] = &[
 /// What makes a thing, and what then takes its id.
 const LINKS: &[(&str, &[&str])] = &[
     ("createDid", &["findDid", "changeDid", "resetUsage", "deleteDid"]),
-    ("makeCall", &["findCall"]),
-    ("makeJourneyCall", &["findCall"]),
+    ("makeCall", &["findCall", "followCall", "hangUpCall"]),
+    ("makeJourneyCall", &["findCall", "followCall"]),
     ("createCampaign", &["findCampaign", "changeCampaign"]),
     ("createTenant", &["findTenant", "rotateSecret"]),
     ("createKey", &["revokeKey"]),

@@ -23,12 +23,13 @@ pub(super) use self::asked::{
     NewDidBody, NewKeyBody, NewPickBody, NewTenantBody, PickOutcomeBody,
 };
 pub(super) use self::parameters::{
-    AuditQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery, IdempotencyKey,
-    ImportQuery, KeyListQuery, MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant,
-    PathUuid, PickListQuery, ReplayQuery,
+    AuditQuery, CallEventsQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery,
+    EventsQuery, IdempotencyKey, ImportQuery, KeyListQuery, LastOfCall, LastOfTenant,
+    MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid, PickListQuery,
+    ReplayQuery,
 };
 pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
-pub(super) use self::schemas::DidCsv;
+pub(super) use self::schemas::{BatchResults, CallLines, DidCsv};
 
 /// What the document says of the whole.
 #[derive(OpenApi)]
@@ -59,7 +60,7 @@ pub(super) use self::schemas::DidCsv;
         (name = "Keys", description = "Who may use the API over TCP."),
         (name = "House", description = "How the daemon is doing, and this document."),
     ),
-    components(schemas(super::problem::ProblemBody)),
+    components(schemas(super::problem::ProblemBody, super::batch::BatchResultView)),
     modifiers(&Bearer),
     security(("key" = [])),
 )]

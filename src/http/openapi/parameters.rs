@@ -146,6 +146,68 @@ pub(in crate::http) struct PickListQuery {
     cursor: Option<String>,
 }
 
+/// How a call's events are told.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct CallEventsQuery {
+    /// Whether the answer goes on with what is still to come; `true` where left out.
+    follow: Option<bool>,
+}
+
+/// Which events are told, and how.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct EventsQuery {
+    /// Only those of this call.
+    call_id: Option<CallId>,
+    /// Only those of this type.
+    #[param(rename = "type", inline)]
+    kind: Option<EventType>,
+    /// Whether the answer goes on with what is still to come; `true` where left out.
+    follow: Option<bool>,
+}
+
+/// What a call came to.
+#[derive(ToSchema)]
+enum EventType {
+    #[schema(rename = "call.queued")]
+    Queued,
+    #[schema(rename = "call.initiated")]
+    Initiated,
+    #[schema(rename = "call.ringing")]
+    Ringing,
+    #[schema(rename = "call.in-progress")]
+    InProgress,
+    #[schema(rename = "call.completed")]
+    Completed,
+    #[schema(rename = "call.busy")]
+    Busy,
+    #[schema(rename = "call.no-answer")]
+    NoAnswer,
+    #[schema(rename = "call.canceled")]
+    Canceled,
+    #[schema(rename = "call.failed")]
+    Failed,
+}
+
+/// How far a call's events were read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct LastOfCall {
+    /// The `id` of the last event that was read: only later ones are told.
+    #[param(rename = "Last-Event-ID", maximum = 2_147_483_647)]
+    last: Option<u32>,
+}
+
+/// How far a tenant's events were read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct LastOfTenant {
+    /// The `id` of the last event that was read: all later ones are told. Any other text is an id of which nothing is known.
+    #[param(rename = "Last-Event-ID", max_length = 200)]
+    last: Option<String>,
+}
+
 /// Which callbacks to list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]

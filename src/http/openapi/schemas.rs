@@ -33,6 +33,12 @@ pub(in crate::http) struct CallbackUrl;
 /// A CSV of DIDs, in an answer.
 pub(in crate::http) struct DidCsv;
 
+/// Calls to place, in a request.
+pub(in crate::http) struct CallLines;
+
+/// What became of them, in an answer.
+pub(in crate::http) struct BatchResults;
+
 macro_rules! schemas {
     ($($type:ident $name:literal: $schema:expr;)+) => {$(
         impl PartialSchema for $type {
@@ -88,6 +94,12 @@ schemas! {
     );
     DidCsv "DidCsv": Schema::Object(
         text().description(Some("A line of column names, then a line for each DID.")).build(),
+    );
+    CallLines "CallLines": Schema::Object(
+        text().description(Some("A `MakeCallRequest` in JSON a line.")).build(),
+    );
+    BatchResults "BatchResults": Schema::Object(
+        text().description(Some("A `BatchResult` in JSON a line.")).build(),
     );
     Role "Role": words(
         "`admin` (all tenants), `operator` (all of one tenant), `journey` (calls and picks), `viewer` (reads).",

@@ -2,6 +2,7 @@
 //!
 //! Rows come in with the change they tell of; see [`super::calls`].
 
+mod backlog;
 mod delivery;
 pub(in crate::store) mod outbox;
 mod replay;

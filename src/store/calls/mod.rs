@@ -2,6 +2,8 @@
 //!
 //! Rows are inserted by the ledger, in the transaction that counts their use.
 
+mod hang_up;
+mod queued;
 mod row;
 mod save;
 

@@ -14,12 +14,17 @@ use crate::store::{Database, During, Store, StoreError, id_text, stored_time, ti
 /// By call, how many of its changes have callbacks now.
 pub(in crate::store) type Told = HashMap<Uuid, u32>;
 
+/// A call that is told to wait may have got its place meanwhile: that is written by
+/// [`Store::initiate_queued`] and not taken back here.
 macro_rules! save {
     ($greatest:literal, $from:literal) => {
         concat!(
-            "update calls set status = n.status, cause = n.cause, sip_code = n.sip_code, \
-             initiated_at = n.initiated_at, ringing_at = n.ringing_at, \
-             answered_at = n.answered_at, ended_at = n.ended_at, announced = ",
+            "update calls set \
+             status = case n.status when 'queued' then calls.status else n.status end, \
+             cause = n.cause, sip_code = n.sip_code, \
+             initiated_at = coalesce(n.initiated_at, calls.initiated_at), \
+             ringing_at = n.ringing_at, answered_at = n.answered_at, ended_at = n.ended_at, \
+             trunk = n.trunk, attempt = n.attempt, announced = ",
             $greatest,
             "(calls.announced, n.announced) from ",
             $from,
@@ -30,14 +35,16 @@ macro_rules! save {
 const SAVE_POSTGRES: &str = save!(
     "greatest",
     "unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], \
-     $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::bigint[]) \
-     as n (id, status, cause, sip_code, initiated_at, ringing_at, answered_at, ended_at, announced)"
+     $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::bigint[], $10::text[], \
+     $11::bigint[]) as n (id, status, cause, sip_code, initiated_at, ringing_at, answered_at, \
+     ended_at, announced, trunk, attempt)"
 );
 const SAVE_SQLITE: &str = save!(
     "max",
     "(select unhex(value ->> 0) as id, value ->> 1 as status, value ->> 2 as cause, \
      value ->> 3 as sip_code, value ->> 4 as initiated_at, value ->> 5 as ringing_at, \
-     value ->> 6 as answered_at, value ->> 7 as ended_at, value ->> 8 as announced from json_each($1)) as n"
+     value ->> 6 as answered_at, value ->> 7 as ended_at, value ->> 8 as announced, \
+     value ->> 9 as trunk, value ->> 10 as attempt from json_each($1)) as n"
 );
 
 impl Store {
@@ -110,6 +117,8 @@ pub(in crate::store) fn save_to_postgres(calls: &[&Call], told: &Told) -> Query<
         .bind(times(|call| call.progress.answered_at))
         .bind(times(|call| call.progress.ended_at))
         .bind(calls.iter().map(|call| announced(told, call)).collect::<Vec<_>>())
+        .bind(calls.iter().map(|call| call.request.trunk.to_string()).collect::<Vec<_>>())
+        .bind(calls.iter().map(|call| i64::from(call.progress.attempt)).collect::<Vec<_>>())
 }
 
 pub(in crate::store) fn save_to_sqlite(calls: &[&Call], told: &Told) -> Query<sqlx::Sqlite> {
@@ -128,6 +137,8 @@ pub(in crate::store) fn save_to_sqlite(calls: &[&Call], told: &Told) -> Query<sq
                 time(progress.answered_at),
                 time(progress.ended_at),
                 announced(told, call),
+                call.request.trunk,
+                progress.attempt,
             ])
         })
         .collect();

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use metrics::Histogram;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::measure::Groups;
 use super::{Recorded, Use};
 use crate::store::{Store, StoreError};
 
@@ -21,6 +23,7 @@ pub struct Ledger {
     pub(super) store: Store,
     asks: mpsc::Sender<Ask>,
     abandoned: mpsc::Sender<Arc<Use>>,
+    groups: Groups,
 }
 
 impl Ledger {
@@ -28,8 +31,20 @@ impl Ledger {
         store: Store,
         asks: mpsc::Sender<Ask>,
         abandoned: mpsc::Sender<Arc<Use>>,
+        groups: Groups,
     ) -> Self {
-        Self { store, asks, abandoned }
+        Self { store, asks, abandoned, groups }
+    }
+
+    /// How many uses wait for their group to begin.
+    pub fn waiting(&self) -> usize {
+        self.asks.max_capacity() - self.asks.capacity()
+    }
+
+    /// Has recorded of each group how long it took, in seconds, and how many uses it had. The
+    /// first to ask has it.
+    pub fn record_groups(&self, seconds: Histogram, uses: Histogram) {
+        self.groups.record_to(seconds, uses);
     }
 
     /// Counts a use and stores its call, and answers once both are durable.

@@ -14,6 +14,7 @@
 mod ask;
 mod group;
 mod line;
+mod measure;
 mod postgres;
 mod sqlite;
 mod take_back;
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use self::ask::Ledger;
+use self::measure::Groups;
 pub use self::take_back::Released;
 pub use self::writer::LedgerWriter;
 use super::Store;
@@ -119,6 +121,7 @@ impl Default for LedgerSettings {
 pub fn ledger(store: Store, writer: WriterId, settings: LedgerSettings) -> (Ledger, LedgerWriter) {
     let (asks, waiting) = tokio::sync::mpsc::channel(settings.waiting_max);
     let (abandoned, left) = tokio::sync::mpsc::channel(settings.waiting_max);
-    let handle = Ledger::new(store.clone(), asks, abandoned);
-    (handle, LedgerWriter::new(store, writer, settings, waiting, left))
+    let groups = Groups::default();
+    let handle = Ledger::new(store.clone(), asks, abandoned, groups.clone());
+    (handle, LedgerWriter::new(store, writer, settings, waiting, left, groups))
 }

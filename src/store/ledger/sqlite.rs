@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::group::{Outcome, Taken, Turn, Uses, WriterRow};
 use super::{NewCall, Use, WriterId};
 use crate::domain::pick::TakenPick;
+use crate::domain::rotation::Reason;
 use crate::domain::tenant::TenantId;
 use crate::store::dids::saturate;
 use crate::store::{id_text, stored_time, time_text};
@@ -46,11 +47,11 @@ const COUNT: &str = "update asterisk_dids set usage_count = usage_count + n.uses
 const STORE: &str = "insert into calls (id, tenant_id, did_id, from_number, to_number, trunk, \
      campaign_id, destination, variables, caller_name, ring_timeout_seconds, callback_url, journey, \
      created_at, status, initiated_at, writer, idempotency_key, request_hash, \
-     asterisk) \
+     asterisk, time_limit_seconds, did_reason, queued_at) \
      select unhex(value ->> 0), value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, \
      value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, \
      value ->> 12, value ->> 13, value ->> 14, value ->> 15, $2, value ->> 16, unhex(value ->> 17), \
-     value ->> 18 \
+     value ->> 18, value ->> 19, value ->> 20, case value ->> 14 when 'queued' then value ->> 13 end \
      from json_each($1)";
 
 const STORE_PICKS: &str = "insert into picks (id, tenant_id, did_id, number, trunk, campaign_id, to_number, \
@@ -288,6 +289,8 @@ fn call_values(new: &NewCall) -> Value {
         new.key.as_ref().map(|key| &key.key),
         new.key.as_ref().map(|key| hex(&key.request_hash)),
         progress.asterisk,
+        request.time_limit_seconds,
+        request.reason.map(Reason::as_str),
     ])
 }
 

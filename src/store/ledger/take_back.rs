@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use super::Ledger;
 use crate::domain::call::Call;
+use crate::domain::callback::NewCallback;
 use crate::domain::did::DidId;
 use crate::domain::pick::{PickId, PickRecord, PickStatus};
 use crate::domain::tenant::TenantId;
+use crate::store::callbacks::outbox;
 use crate::store::calls::{Told, save_to_postgres, save_to_sqlite};
 use crate::store::dids::saturate;
 use crate::store::{Database, During, Store, StoreError, stored_time, together};
@@ -67,6 +69,25 @@ impl Ledger {
     ) -> Result<Option<u32>, StoreError> {
         self.store.take_back(tenant, did, call).await
     }
+
+    /// The same for a call that whoever asked for it was told is on its way: with its end, in the
+    /// same transaction, the callbacks that tell of it. Its key goes on to answer with it.
+    pub async fn take_back_told(
+        &self,
+        call: &Call,
+        callbacks: &[NewCallback],
+    ) -> Result<Option<u32>, StoreError> {
+        let (tenant, did) = (&call.request.tenant, call.request.did);
+        let ended = Ended { call, callbacks, frees_key: false };
+        self.store.take_back_with(tenant, did, Some(ended)).await
+    }
+}
+
+/// A call that never went out.
+struct Ended<'a> {
+    call: &'a Call,
+    callbacks: &'a [NewCallback],
+    frees_key: bool,
 }
 
 impl Store {
@@ -113,20 +134,37 @@ impl Store {
         did: DidId,
         call: Option<&Call>,
     ) -> Result<Option<u32>, StoreError> {
+        let ended = call.map(|call| Ended { call, callbacks: &[], frees_key: true });
+        self.take_back_with(tenant, did, ended).await
+    }
+
+    async fn take_back_with(
+        &self,
+        tenant: &TenantId,
+        did: DidId,
+        ended: Option<Ended<'_>>,
+    ) -> Result<Option<u32>, StoreError> {
         macro_rules! in_transaction {
-            ($transaction:expr, $save:ident) => {
+            ($transaction:expr, $save:ident, $put:ident) => {
                 async {
                     let mut transaction = $transaction.await?;
-                    if let Some(call) = call {
-                        let ended = $save(&[call], &Told::new()).execute(&mut *transaction).await?;
-                        if ended.rows_affected() == 0 {
+                    if let Some(Ended { call, callbacks, frees_key }) = &ended {
+                        let last = callbacks.last().map(|last| last.sequence);
+                        let told: Told = last.map(|last| (call.id().0, last)).into_iter().collect();
+                        let saved = $save(&[call], &told).execute(&mut *transaction).await?;
+                        if saved.rows_affected() == 0 {
                             return Ok(None);
                         }
-                        sqlx::query(FREE_KEY)
-                            .bind(tenant.as_str())
-                            .bind(call.id().0)
-                            .execute(&mut *transaction)
-                            .await?;
+                        if *frees_key {
+                            sqlx::query(FREE_KEY)
+                                .bind(tenant.as_str())
+                                .bind(call.id().0)
+                                .execute(&mut *transaction)
+                                .await?;
+                        }
+                        if !callbacks.is_empty() {
+                            outbox::$put(&mut transaction, callbacks).await?;
+                        }
                     }
                     let count: Option<i64> = sqlx::query_scalar(TAKE_BACK)
                         .bind(tenant.as_str())
@@ -140,9 +178,15 @@ impl Store {
             };
         }
         let taken: Result<Option<u32>, sqlx::Error> = match &self.database {
-            Database::Postgres { pool } => in_transaction!(pool.begin(), save_to_postgres),
+            Database::Postgres { pool } => {
+                in_transaction!(pool.begin(), save_to_postgres, put_into_postgres)
+            }
             Database::Sqlite { writer, .. } => {
-                in_transaction!(writer.begin_with("begin immediate"), save_to_sqlite)
+                in_transaction!(
+                    writer.begin_with("begin immediate"),
+                    save_to_sqlite,
+                    put_into_sqlite
+                )
             }
         };
         taken.during("take the use back")

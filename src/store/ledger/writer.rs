@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::bail;
 use chrono::Utc;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{Ask, stopping};
 use super::group::{Admit, Outcome};
 use super::line::{Ended, Line, Unsent};
+use super::measure::Groups;
 use super::{LedgerSettings, Recorded, Use, WriterId};
 use crate::domain::did::{DidId, DidState};
 use crate::domain::tenant::TenantId;
@@ -30,6 +32,7 @@ pub struct LedgerWriter {
     held_over: Vec<Ask>,
     /// Counted uses whose askers have left.
     abandoned: Vec<Arc<Use>>,
+    groups: Groups,
 }
 
 /// Completes when the daemon stops and has waited long enough.
@@ -42,10 +45,11 @@ impl LedgerWriter {
         settings: LedgerSettings,
         waiting: mpsc::Receiver<Ask>,
         left: mpsc::Receiver<Arc<Use>>,
+        groups: Groups,
     ) -> Self {
         let line = Line::new(store.clone(), writer, settings.group_limit);
         let (held_over, abandoned) = (Vec::new(), Vec::new());
-        Self { store, settings, line, waiting, left, held_over, abandoned }
+        Self { store, settings, line, waiting, left, held_over, abandoned, groups }
     }
 
     /// Writes until `stop`, then finishes what waits and ends.
@@ -60,8 +64,14 @@ impl LedgerWriter {
             tokio::time::sleep(patience).await;
         });
         while let Some(group) = self.next_group(&stop).await {
+            let (uses, begun) = (group.len(), Instant::now());
             match self.write(group, &mut patience_over).await {
-                Ok(()) => self.take_back_abandoned().await,
+                Ok(()) => {
+                    if uses > 0 {
+                        self.groups.record(uses, begun.elapsed());
+                    }
+                    self.take_back_abandoned().await;
+                }
                 Err(Ended::PatienceOver) => {
                     bail!("the ledger stopped before the database came back")
                 }

@@ -7,21 +7,22 @@ use serde_json::json;
 
 use super::scene::{Scene, steps};
 use crate::real_asterisk::Version;
+use crate::rotary::Via;
 use crate::wait::until;
 
-#[tokio::test]
-async fn asterisk_restarts_in_the_middle_of_a_call_on_22() {
-    asterisk_restarts_in_the_middle_of_a_call(Version::V22).await;
-}
+stories!(on_22 = V22:
+    asterisk_crashes_in_the_middle_of_a_call
+    rotary_crashes_and_follows_the_living_call_to_its_end
+    rotary_crashes_and_settles_the_call_that_ended_meanwhile
+    rotary_learns_of_an_answer_that_came_while_it_was_down
+    rotary_crashes_while_the_phone_rings
+    rotary_killed_under_load_loses_no_call_and_no_use
+    asterisk_that_hangs_leaves_a_call_open_until_it_is_known_what_became_of_it
+    asterisk_restarts_in_the_middle_of_a_call);
+stories!(on_16 = V16: asterisk_restarts_in_the_middle_of_a_call);
 
-#[tokio::test]
-async fn asterisk_restarts_in_the_middle_of_a_call_on_16() {
-    asterisk_restarts_in_the_middle_of_a_call(Version::V16).await;
-}
-
-#[tokio::test]
-async fn asterisk_crashes_in_the_middle_of_a_call() {
-    let mut scene = Scene::new(Version::V22).await;
+async fn asterisk_crashes_in_the_middle_of_a_call(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let call = scene.call_that_lasts("+14155550120").await;
 
     scene.asterisk.kill9().await;
@@ -36,9 +37,8 @@ async fn asterisk_crashes_in_the_middle_of_a_call() {
     assert_eq!(scene.uses().await, 2);
 }
 
-#[tokio::test]
-async fn rotary_crashes_and_follows_the_living_call_to_its_end() {
-    let mut scene = Scene::new(Version::V22).await;
+async fn rotary_crashes_and_follows_the_living_call_to_its_end(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let call = scene.call_that_lasts("+14155550120").await;
 
     scene.rotary.kill9().await;
@@ -55,9 +55,8 @@ async fn rotary_crashes_and_follows_the_living_call_to_its_end() {
     assert_eq!(scene.uses().await, 1);
 }
 
-#[tokio::test]
-async fn rotary_crashes_and_settles_the_call_that_ended_meanwhile() {
-    let mut scene = Scene::new(Version::V22).await;
+async fn rotary_crashes_and_settles_the_call_that_ended_meanwhile(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let call = scene.call_that_lasts("+14155550120").await;
 
     scene.rotary.kill9().await;
@@ -72,9 +71,8 @@ async fn rotary_crashes_and_settles_the_call_that_ended_meanwhile() {
     assert_eq!(scene.uses().await, 2);
 }
 
-#[tokio::test]
-async fn rotary_learns_of_an_answer_that_came_while_it_was_down() {
-    let mut scene = Scene::new(Version::V22).await;
+async fn rotary_learns_of_an_answer_that_came_while_it_was_down(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let to = "+14155550120";
     let request = json!({"to": to, "variables": {"HOLD_SECONDS": 600}});
 
@@ -93,9 +91,8 @@ async fn rotary_learns_of_an_answer_that_came_while_it_was_down() {
     assert_eq!(scene.uses().await, 1);
 }
 
-#[tokio::test]
-async fn rotary_crashes_while_the_phone_rings() {
-    let mut scene = Scene::new(Version::V22).await;
+async fn rotary_crashes_while_the_phone_rings(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let ringing = json!({"to": "+14155550180", "ringTimeoutSeconds": 60});
     let call = scene.place(&ringing).await;
     scene.rotary.call_is(&call, "ringing").await;
@@ -109,9 +106,8 @@ async fn rotary_crashes_while_the_phone_rings() {
     assert_eq!(scene.uses().await, 1, "it may have rung");
 }
 
-#[tokio::test]
-async fn rotary_killed_under_load_loses_no_call_and_no_use() {
-    let mut scene = Scene::new(Version::V22).await;
+async fn rotary_killed_under_load_loses_no_call_and_no_use(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let socket = scene.rotary.socket();
     // So many that the last are not even begun when it is killed, however fast it is.
     let requests = (0..200).map(|n| json!({"to": format!("+1415{:03}0120", 200 + n)}));
@@ -147,9 +143,11 @@ async fn rotary_killed_under_load_loses_no_call_and_no_use() {
     }
 }
 
-#[tokio::test]
-async fn asterisk_that_hangs_leaves_a_call_open_until_it_is_known_what_became_of_it() {
-    let scene = Scene::new(Version::V22).await;
+async fn asterisk_that_hangs_leaves_a_call_open_until_it_is_known_what_became_of_it(
+    version: Version,
+    via: Via,
+) {
+    let scene = Scene::new(version, via).await;
 
     let request = json!({"to": "+14155550120", "variables": {"HOLD_SECONDS": 600}});
     scene.asterisk.freeze().await;
@@ -170,8 +168,9 @@ async fn asterisk_that_hangs_leaves_a_call_open_until_it_is_known_what_became_of
     assert_eq!(uses, 1);
     assert_eq!(scene.uses().await, 1, "an unknown outcome is never refunded");
 }
-async fn asterisk_restarts_in_the_middle_of_a_call(version: Version) {
-    let mut scene = Scene::new(version).await;
+
+async fn asterisk_restarts_in_the_middle_of_a_call(version: Version, via: Via) {
+    let mut scene = Scene::new(version, via).await;
     let call = scene.call_that_lasts("+14155550120").await;
 
     scene.asterisk.stop().await;

@@ -1,14 +1,61 @@
 //! The whole path: from a CSV and a request to the INVITE that a carrier receives, and back.
 
+/// Stories on that Asterisk over AMI and over ARI, each a test.
+macro_rules! stories {
+    ($name:ident = $version:ident: $($story:ident)+) => {
+        mod $name {
+            mod ami {
+                $(
+                    #[tokio::test]
+                    async fn $story() {
+                        super::super::$story(Version::$version, Via::Ami).await;
+                    }
+                )+
+                use crate::{real_asterisk::Version, rotary::Via};
+            }
+            mod ari {
+                $(
+                    #[tokio::test]
+                    async fn $story() {
+                        super::super::$story(Version::$version, Via::Ari).await;
+                    }
+                )+
+                use crate::{real_asterisk::Version, rotary::Via};
+            }
+        }
+    };
+}
+
 mod crashes;
+mod hang_up;
+mod next_trunk;
+mod over_ari;
 mod scene;
 
 use serde_json::json;
 
+use self::hang_up::a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended;
+use self::next_trunk::a_congested_trunk_hands_its_call_to_the_next;
 use self::scene::{Scene, ending, steps};
 
 use crate::real_asterisk::{Asterisk, Carrier, Version};
-use crate::rotary::Rotary;
+use crate::rotary::{Rotary, Via};
+
+stories!(on_22 = V22:
+    a_rotated_did_reaches_the_callee
+    every_callee_ends_its_call_in_its_own_way
+    a_refused_call_gives_its_use_back
+    variables_arrive_as_they_were_sent
+    a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended
+    a_congested_trunk_hands_its_call_to_the_next
+    a_hundred_calls_at_once_are_all_told_how_they_ended);
+stories!(on_16 = V16:
+    a_rotated_did_reaches_the_callee
+    every_callee_ends_its_call_in_its_own_way
+    a_refused_call_gives_its_use_back
+    variables_arrive_as_they_were_sent
+    a_carrier_hears_a_ringing_call_canceled_and_an_answered_one_ended
+    a_congested_trunk_hands_its_call_to_the_next);
 
 const CSV: &str = "\
 number,areaCode,trunk,status,maxUsage,notes
@@ -22,50 +69,32 @@ const SECOND: &str = "+14045556702";
 const THIRD: &str = "+14045556703";
 const SPARE: &str = "+14045556704";
 
-#[tokio::test]
-async fn a_rotated_did_reaches_the_callee_on_22() {
-    a_rotated_did_reaches_the_callee(Version::V22).await;
+async fn a_refused_call_gives_its_use_back(version: Version, via: Via) {
+    let scene = Scene::new(version, via).await;
+
+    // Over AMI Asterisk looks for the extension first, over ARI for the endpoint.
+    let (key, option, words) = match via {
+        Via::Ami => ("context", "--context", "Extension does not exist"),
+        Via::Ari => ("trunk", "--trunk", "Allocation failed; is there an endpoint for"),
+    };
+    let nowhere = json!({"to": "+14155550123", key: "nowhere"});
+    let refused = scene.rotary.post("/api/calls", &nowhere).await;
+    let by_hand = scene.rotary.cli(&["call", "+14155550123", option, "nowhere"]).await;
+
+    let problem = refused.json();
+    assert_eq!(refused.status, 502, "{problem}");
+    assert_eq!(problem["code"], "originate_refused");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(words), "{detail}");
+    assert_eq!(by_hand.code, 1, "{by_hand:?}");
+    assert!(by_hand.stderr.contains(words), "{by_hand:?}");
+    assert_eq!(scene.uses().await, 0);
+    let calls = scene.rotary.json(&["calls", "list"]).await;
+    assert_eq!(calls["data"][0]["status"], "failed", "{calls}");
+    assert!(scene.carrier.invites().is_empty());
 }
 
-#[tokio::test]
-async fn a_rotated_did_reaches_the_callee_on_16() {
-    a_rotated_did_reaches_the_callee(Version::V16).await;
-}
-
-#[tokio::test]
-async fn every_callee_ends_its_call_in_its_own_way_on_22() {
-    every_callee_ends_its_call_in_its_own_way(Version::V22).await;
-}
-
-#[tokio::test]
-async fn every_callee_ends_its_call_in_its_own_way_on_16() {
-    every_callee_ends_its_call_in_its_own_way(Version::V16).await;
-}
-#[tokio::test]
-async fn a_refused_call_gives_its_use_back() {
-    for version in [Version::V22, Version::V16] {
-        let scene = Scene::new(version).await;
-
-        let nowhere = json!({"to": "+14155550123", "context": "nowhere"});
-        let refused = scene.rotary.post("/api/calls", &nowhere).await;
-        let by_hand = scene.rotary.cli(&["call", "+14155550123", "--context", "nowhere"]).await;
-
-        let problem = refused.json();
-        assert_eq!(refused.status, 502, "{problem}");
-        assert_eq!(problem["code"], "originate_refused");
-        let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("Extension does not exist"), "{detail}");
-        assert_eq!(by_hand.code, 1, "{by_hand:?}");
-        assert!(by_hand.stderr.contains("Extension does not exist"), "{by_hand:?}");
-        assert_eq!(scene.uses().await, 0);
-        let calls = scene.rotary.json(&["calls", "list"]).await;
-        assert_eq!(calls["data"][0]["status"], "failed", "{calls}");
-        assert!(scene.carrier.invites().is_empty());
-    }
-}
-
-#[tokio::test]
-async fn variables_arrive_as_they_were_sent() {
+async fn variables_arrive_as_they_were_sent(version: Version, via: Via) {
     let hard = [
         ("COMMAS", "a,b,,c"),
         ("QUOTES", r#"say "hello" and 'bye'"#),
@@ -75,35 +104,32 @@ async fn variables_arrive_as_they_were_sent() {
         ("WORDS", "Grüße, 世界"),
         ("JSON", r#"{"journey":"j_1","nodes":["n_1","n_2"]}"#),
     ];
-    for version in [Version::V22, Version::V16] {
-        let scene = Scene::new(version).await;
-        let mut variables = json!({"HOLD_SECONDS": 60});
-        for (name, value) in hard {
-            variables[name] = value.into();
-        }
+    let scene = Scene::new(version, via).await;
+    let mut variables = json!({"HOLD_SECONDS": 60});
+    for (name, value) in hard {
+        variables[name] = value.into();
+    }
 
-        let request = json!({"to": "+14155550123", "variables": variables});
-        let call = scene.place(&request).await;
-        scene.rotary.call_is(&call, "in-progress").await;
+    let request = json!({"to": "+14155550123", "variables": variables});
+    let call = scene.place(&request).await;
+    scene.rotary.call_is(&call, "in-progress").await;
 
-        let mut manager = scene.manager().await;
-        for (name, value) in hard {
-            let ask = [
-                ("Action", "GetVar"),
-                ("ActionID", name),
-                ("Channel", call.as_str()),
-                ("Variable", name),
-            ];
-            manager.send(&ask).await.unwrap();
-            let answer = manager.event(|m| m.get("ActionID") == Some(name)).await;
-            assert_eq!(answer.get("Value"), Some(value), "{version:?} {answer:?}");
-        }
+    let mut manager = scene.manager().await;
+    for (name, value) in hard {
+        let ask = [
+            ("Action", "GetVar"),
+            ("ActionID", name),
+            ("Channel", call.as_str()),
+            ("Variable", name),
+        ];
+        manager.send(&ask).await.unwrap();
+        let answer = manager.event(|m| m.get("ActionID") == Some(name)).await;
+        assert_eq!(answer.get("Value"), Some(value), "{version:?} {answer:?}");
     }
 }
 
-#[tokio::test]
-async fn a_hundred_calls_at_once_are_all_told_how_they_ended() {
-    let scene = Scene::new(Version::V22).await;
+async fn a_hundred_calls_at_once_are_all_told_how_they_ended(version: Version, via: Via) {
+    let scene = Scene::new(version, via).await;
 
     let requests = (0..100).map(|n| {
         let to = match n % 3 {
@@ -121,10 +147,10 @@ async fn a_hundred_calls_at_once_are_all_told_how_they_ended() {
     assert_eq!(scene.uses().await, 100);
 }
 
-async fn a_rotated_did_reaches_the_callee(version: Version) {
+async fn a_rotated_did_reaches_the_callee(version: Version, via: Via) {
     let carrier = Carrier::start().await;
     let asterisk = Asterisk::start(version, carrier.address()).await;
-    let rotary = Rotary::beside(&asterisk).start_ready().await;
+    let rotary = Rotary::over(via, &asterisk).start_ready().await;
 
     let csv = rotary.file("dids.csv", CSV);
     let imported = rotary.json(&["dids", "import", &csv]).await;
@@ -159,8 +185,8 @@ async fn a_rotated_did_reaches_the_callee(version: Version) {
     assert_eq!(rotary.json(&["dids", "next"]).await["number"], THIRD);
 }
 
-async fn every_callee_ends_its_call_in_its_own_way(version: Version) {
-    let scene = Scene::new(version).await;
+async fn every_callee_ends_its_call_in_its_own_way(version: Version, via: Via) {
+    let scene = Scene::new(version, via).await;
     let call = |to: &str| scene.finished(json!({"to": to, "ringTimeoutSeconds": 1}));
 
     let (answered, busy, unanswered, congested, unknown, declined) = tokio::join!(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{FIRST, SECOND, THIRD};
 use crate::real_asterisk::{Asterisk, Carrier, Manager, Version};
-use crate::rotary::Rotary;
+use crate::rotary::{Rotary, Via};
 use crate::wait::until;
 
 /// A carrier, an Asterisk and a Rotary that is ready, with three DIDs in rotation.
@@ -12,19 +12,20 @@ pub(super) struct Scene {
     pub(super) carrier: Carrier,
     pub(super) asterisk: Asterisk,
     pub(super) rotary: Rotary,
+    via: Via,
 }
 
 impl Scene {
-    pub(super) async fn new(version: Version) -> Self {
+    pub(super) async fn new(version: Version, via: Via) -> Self {
         let carrier = Carrier::start().await;
         let asterisk = Asterisk::start(version, carrier.address()).await;
-        let rotary = Rotary::beside(&asterisk).start_ready().await;
+        let rotary = Rotary::over(via, &asterisk).start_ready().await;
         for number in [FIRST, SECOND, THIRD] {
             let did = json!({"number": number, "status": "active"});
             let created = rotary.post("/api/asterisk-dids", &did).await;
             assert_eq!(created.status, 201, "{created:?}");
         }
-        Self { carrier, asterisk, rotary }
+        Self { carrier, asterisk, rotary, via }
     }
 
     /// Places a call; its id.
@@ -79,16 +80,21 @@ impl Scene {
         id
     }
 
-    /// Whether more than a Ping waits for the frozen Asterisk, as the kernel counts it.
+    /// Whether more than a Ping, or over ARI than the look at an endpoint, waits for the frozen
+    /// Asterisk, as the kernel counts it.
     fn originate_is_unread(&self) -> Option<()> {
         let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let local = format!("0100007F:{:04X}", self.asterisk.ami_address().port());
+        let (address, most) = match self.via {
+            Via::Ami => (self.asterisk.ami_address(), 200),
+            Via::Ari => (self.asterisk.http_address(), 350),
+        };
+        let local = format!("0100007F:{:04X}", address.port());
         let unread = |line: &str| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let queues = fields.get(4).filter(|_| fields.get(1) == Some(&local.as_str()))?;
             u64::from_str_radix(queues.split_once(':')?.1, 16).ok()
         };
-        sockets.lines().filter_map(unread).any(|bytes| bytes > 200).then_some(())
+        sockets.lines().filter_map(unread).any(|bytes| bytes > most).then_some(())
     }
 
     pub(super) async fn one_channel_is_up(&self) {

@@ -51,6 +51,7 @@ const REPLAY_DEAD: &str = "/api/callbacks/replay";
 const PICKS: &str = "/api/picks";
 const PICK: &str = "/api/picks/{id}";
 const OUTCOME: &str = "/api/picks/{id}/outcome";
+const BATCH: &str = "/api/calls/batch";
 const NODE: &str = "/api/journeys/make-call";
 const TO: &str = "+14155550199";
 
@@ -61,6 +62,8 @@ pub(super) const FREE: &str = "+12125550002";
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/healthz", ALL, Open, |_| vec![Ask::get("/healthz")]),
     route("GET", "/readyz", ALL, Open, |_| vec![Ask::get("/readyz")]),
+    // It adds up what all tenants do.
+    route("GET", "/metrics", NOBODY, Own(403), |_| vec![Ask::get("/metrics")]),
     route("GET", "/openapi.json", ALL, Constant, |_| vec![Ask::get("/openapi.json")]),
     route("GET", "/docs", ALL, Constant, |_| vec![Ask::get("/docs")]),
     route("GET", "/api/status", ALL, Own(200), |_| vec![Ask::get("/api/status")]),
@@ -129,6 +132,29 @@ pub(super) const ROUTES: &[Route] = &[
     }),
     route("GET", "/api/calls/{id}", ALL, NotFound("call_not_found"), |acme| {
         vec![Ask::get(&format!("/api/calls/{}", acme.call))]
+    }),
+    route("GET", "/api/calls/{id}/events", ALL, NotFound("call_not_found"), |acme| {
+        vec![Ask::get(&format!("/api/calls/{}/events", acme.call))]
+    }),
+    route("GET", "/api/events", ALL, Own(200), |acme| {
+        let asks = ["?follow=false".to_owned(), format!("?follow=false&callId={}", acme.call)];
+        // From the beginning, if it were one's own.
+        let from = format!("{}-0", acme.run);
+        asks.map(|query| Ask::get(&format!("/api/events{query}")).header("last-event-id", &from))
+            .into()
+    }),
+    route("DELETE", "/api/calls/{id}", CALLERS, NotFound("call_not_found"), |acme| {
+        vec![Ask::delete(&format!("/api/calls/{}", acme.call))]
+    }),
+    // What is another's is refused line by line.
+    route("POST", BATCH, CALLERS, Own(200), |acme| {
+        let lines = [
+            json!({"to": TO}),
+            json!({"to": TO, "from": acme.did}),
+            json!({"to": TO, "from": FREE}),
+            json!({"to": TO, "campaignId": "c_acme"}),
+        ];
+        vec![Ask::lines(BATCH, &lines)]
     }),
     route("POST", NODE, CALLERS, Own(202), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "other", "to": TO}))]

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::manager::Manager;
+use crate::certificates::Certified;
 use crate::ports::Ports;
 use crate::process::Process;
 use crate::wait::until;
@@ -29,6 +30,7 @@ pub(crate) struct Asterisk {
     dir: TempDir,
     ports: Ports,
     secret: String,
+    encrypted: bool,
 }
 
 impl Asterisk {
@@ -44,19 +46,47 @@ impl Asterisk {
         version: Version,
         carrier: SocketAddr,
     ) -> Self {
-        let ports = Ports::claim();
-        let dir = tempfile::Builder::new().prefix("rotary-asterisk-").tempdir();
-        let dir = dir.expect("create the instance's directory");
-        let secret = format!("{:016x}", fastrand::u64(..));
-        let mut asterisk = Self { process: None, dir, ports, secret };
+        let mut asterisk = Self::prepare(false);
         asterisk.make(write, version, carrier).await;
         asterisk.start_again().await;
         asterisk
     }
 
+    /// Starts one that offers encrypted AMI too, and shows this certificate there.
+    pub(crate) async fn start_encrypted(
+        version: Version,
+        carrier: SocketAddr,
+        certificate: &Certified,
+    ) -> Self {
+        let mut asterisk = Self::prepare(true);
+        asterisk.make("originate,call,reporting", version, carrier).await;
+        asterisk.certify(certificate);
+        asterisk.start_again().await;
+        asterisk
+    }
+
+    /// Shows this certificate from the next start on.
+    pub(crate) fn certify(&self, certificate: &Certified) {
+        let keys = self.dir.path().join("lib/keys");
+        for (name, pem) in [("crt", &certificate.certificate), ("key", &certificate.key)] {
+            let file = keys.join("asterisk").with_extension(name);
+            std::fs::write(file, pem).expect("write Asterisk's certificate");
+        }
+    }
+
+    /// Where encrypted AMI listens, if it does.
+    pub(crate) fn encrypted_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.first() + 2).into()
+    }
+
     /// Where AMI listens, as `127.0.0.1:12345`: Rotary's `asterisk.address`.
     pub(crate) fn ami_address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports.first()).into()
+    }
+
+    /// Where ARI listens: Rotary's `asterisk.address` over ARI.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.first() + 2).into()
     }
 
     /// The AMI user.
@@ -134,15 +164,27 @@ impl Asterisk {
         })
     }
 
+    fn prepare(encrypted: bool) -> Self {
+        let ports = Ports::claim();
+        let dir = tempfile::Builder::new().prefix("rotary-asterisk-").tempdir();
+        let dir = dir.expect("create the instance's directory");
+        let secret = format!("{:016x}", fastrand::u64(..));
+        Self { process: None, dir, ports, secret, encrypted }
+    }
+
     async fn make(&self, write: &str, version: Version, carrier: SocketAddr) {
+        let port = self.encrypted_address().port().to_string();
+        let encrypted = if self.encrypted { port } else { String::new() };
         let made = Command::new(script())
             .args(["make", path_text(self.dir.path())])
             .env("VERSION", version.number())
             .env("AMI", self.ports.first().to_string())
+            .env("HTTP", self.http_address().port().to_string())
             .env("SIP", (self.ports.first() + 1).to_string())
             .env("CARRIER", carrier.to_string())
             .env("SECRET", &self.secret)
             .env("WRITE", write)
+            .env("TLS", encrypted)
             .output()
             .await;
         let made = made.expect("run instance.sh");

@@ -89,6 +89,22 @@ impl Carrier {
         invites
     }
 
+    /// The requests that came within the call to that number, such as `ACK` and `BYE`, in their order.
+    pub(crate) fn requests(&self, to: &str) -> Vec<String> {
+        let log = std::fs::read(self.dir.path().join("messages")).unwrap_or_default();
+        let Some(call) = self.invites().into_iter().find(|invite| invite.to_user == to) else {
+            return Vec::new();
+        };
+        let log = String::from_utf8_lossy(&log).replace('\r', "");
+        let messages = log.split("UDP message received").skip(1);
+        let messages = messages.filter_map(|message| message.split_once("\n\n"));
+        let of_the_call =
+            messages.filter(|(_, text)| text.contains(&format!("Call-ID: {}", call.call_id)));
+        of_the_call
+            .filter_map(|(_, text)| Some(text.lines().next()?.split_once(" sip:")?.0.to_owned()))
+            .collect()
+    }
+
     /// The first call to that number, once it has come.
     pub(crate) async fn wait_for_invite(&self, to: &str) -> Invite {
         until(&format!("an INVITE for {to}"), async || {

@@ -41,7 +41,7 @@ impl Http {
         Self { door: Door::Tcp(address), headers: Vec::new() }
     }
 
-    pub(super) fn socket(path: PathBuf) -> Self {
+    pub(crate) fn socket(path: PathBuf) -> Self {
         Self { door: Door::Socket(path), headers: Vec::new() }
     }
 

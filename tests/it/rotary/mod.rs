@@ -30,12 +30,26 @@ pub(crate) struct Rotary {
     ports: Ports,
 }
 
+/// What Rotary speaks with Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via {
+    Ami,
+    Ari,
+}
+
 /// What a command printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// Memory that is really there, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) most: u64,
 }
 
 impl Rotary {
@@ -60,6 +74,17 @@ impl Rotary {
             .set("ROTARY_ASTERISK__ADDRESS", &asterisk.ami_address().to_string())
             .set("ROTARY_ASTERISK__USERNAME", asterisk.username())
             .set("ROTARY_ASTERISK__SECRET", asterisk.secret())
+    }
+
+    /// One that has not begun, beside that Asterisk, which it speaks to so.
+    pub(crate) fn over(via: Via, asterisk: &Asterisk) -> Self {
+        let rotary = Self::beside(asterisk);
+        match via {
+            Via::Ami => rotary,
+            Via::Ari => rotary
+                .set("ROTARY_ASTERISK__VIA", "ari")
+                .set("ROTARY_ASTERISK__ADDRESS", &asterisk.http_address().to_string()),
+        }
     }
 
     /// Sets a variable of its environment, for when it is started next.
@@ -221,6 +246,18 @@ impl Rotary {
     /// Waits until it is gone.
     pub(crate) async fn gone(&mut self) -> ExitStatus {
         self.process.take().expect("Rotary runs").gone().await
+    }
+
+    /// How much memory it has, and has had at most, in bytes.
+    pub(crate) fn memory(&self) -> Memory {
+        let pid = self.process.as_ref().expect("Rotary runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Rotary runs");
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>();
+            kilobytes.expect("a number of kilobytes") << 10
+        };
+        Memory { now: bytes("VmRSS:"), most: bytes("VmHWM:") }
     }
 
     /// What it logged in all its runs.

@@ -24,6 +24,7 @@ on_both!(
     callbacks_are_listed_by_what_became_of_them,
     a_replay_begins_with_the_first_of_a_call,
     changes_and_deliveries_at_once_leave_nothing_waiting,
+    the_backlog_is_the_calls_with_something_to_deliver_up_to_a_bound,
 );
 
 async fn the_callbacks_of_a_call_wait_for_each_other(store: &Store) {
@@ -213,6 +214,25 @@ async fn changes_and_deliveries_at_once_leave_nothing_waiting(store: &Store) {
 const HOST: &str = "example.com:443";
 const LEASE: DateTime<Utc> =
     DateTime::from_timestamp(4_000_000_000, 0).expect("a time of the next century");
+
+async fn the_backlog_is_the_calls_with_something_to_deliver_up_to_a_bound(store: &Store) {
+    assert_eq!(store.callback_backlog(10).await.unwrap(), (0, None));
+    let calls = [recorded(store).await, recorded(store).await, recorded(store).await];
+    for call in &calls {
+        tell(store, call, &[1, 2]).await;
+    }
+
+    let (waiting, oldest) = store.callback_backlog(10).await.unwrap();
+    assert_eq!(waiting, 3);
+    assert_eq!(oldest, all(store).await.iter().map(|callback| callback.created_at).min());
+    assert_eq!(store.callback_backlog(2).await.unwrap().0, 2);
+
+    settle(store, &claim(store).await[..1], Verdict::Dead).await;
+    assert_eq!(store.callback_backlog(10).await.unwrap().0, 3, "the second of the call is next");
+    let claimed = claim(store).await;
+    settle(store, &claimed, Verdict::Delivered).await;
+    assert_eq!(store.callback_backlog(10).await.unwrap().0, 2);
+}
 
 /// A call on record.
 async fn recorded(store: &Store) -> Call {

@@ -8,6 +8,8 @@ use rotary::ami;
 use rotary::app::asterisks::{Settings, WireSettings, lines};
 use rotary::app::call_book::CallBook;
 use rotary::app::import_dids::{ImportReport, ImportSettings, import_dids};
+use rotary::app::meters::Meters;
+use rotary::app::pace::SharedPace;
 use rotary::app::{App, SharedIndex};
 use rotary::domain::asterisk::AsteriskName;
 use rotary::domain::audit::Origin;
@@ -80,8 +82,11 @@ pub(super) fn app(store: &Store) -> App {
         campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        pace: SharedPace::new(Default::default()),
         outbox: Arc::default(),
         imports: Default::default(),
+        audience: Default::default(),
+        meters: Meters::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: now(),

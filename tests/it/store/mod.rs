@@ -8,6 +8,7 @@ mod chaos;
 mod conformance;
 mod csv;
 mod did_changes;
+mod hang_up;
 mod import;
 mod import_told;
 mod ledger;
@@ -15,6 +16,7 @@ mod lists;
 mod lost_answer;
 mod open;
 mod picks;
+mod queued;
 
 use std::ops::Deref;
 
@@ -23,6 +25,7 @@ use rotary::domain::audit::Origin;
 use rotary::domain::call::{Call, CallId, CallRequest, Destination};
 use rotary::domain::did::{Did, DidId, DidStatus, NewDid, TrunkName};
 use rotary::domain::number::E164;
+use rotary::domain::rotation::Reason;
 use rotary::domain::tenant::TenantId;
 use rotary::store::dids::Importer;
 use rotary::store::ledger::{Ledger, LedgerSettings, NewCall, Use, WriterId, ledger};
@@ -173,6 +176,7 @@ pub(super) fn call_from(did: &Did) -> Call {
         to: "+14155550123".parse().unwrap(),
         did: did.id,
         from: did.number,
+        reason: Some(Reason::AreaCode),
         trunk: did.trunk.clone(),
         campaign: Some("c_1".parse().unwrap()),
         destination: Destination::Dialplan {
@@ -183,6 +187,7 @@ pub(super) fn call_from(did: &Did) -> Call {
         variables: vec![("JOURNEY".into(), "j_1, \"quoted\"".into())],
         caller_name: Some("Acmé".into()),
         ring_timeout_seconds: 30,
+        time_limit_seconds: Some(3600),
         callback_url: Some("https://example.com/hook".into()),
         journey: Some(serde_json::json!({"journeyId": "j_1", "nodeId": "n_4"})),
         created_at: now(),

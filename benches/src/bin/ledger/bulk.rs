@@ -8,10 +8,14 @@ use bytes::Bytes;
 use chrono::Utc;
 use futures_util::{Stream, stream};
 use rotary::ami;
+use rotary::app::asterisks::{self, WireSettings};
 use rotary::app::call_book::CallBook;
+use rotary::app::meters::Meters;
 use rotary::app::import_dids::{ImportSettings, import_dids};
+use rotary::app::pace::SharedPace;
 use rotary::app::warm_up::warm_up;
 use rotary::app::{App, SharedIndex};
+use rotary::domain::asterisk::AsteriskName;
 use rotary::domain::audit::Origin;
 use rotary::domain::number::Region;
 use rotary::store::dids::OnDuplicate;
@@ -86,16 +90,20 @@ pub async fn start_with(url: &str) {
 
 pub async fn app(url: &str) -> App {
     let store = Store::open(&Settings::new(url.to_owned())).await.expect("a store");
+    let wire = WireSettings::Ami(ami::Settings::default());
+    let nobody = asterisks::Settings { name: AsteriskName::lone(), wire };
     App {
         ledger: ledger(store.clone(), WriterId(Uuid::now_v7()), LedgerSettings::default()).0,
         store,
-        ami: ami::line(ami::Settings::default()).0,
+        asterisks: asterisks::lines(vec![nobody]).0,
         index: SharedIndex::default(),
         campaigns: Default::default(),
         changes: Arc::default(),
         calls: CallBook::default(),
+        pace: SharedPace::new(Default::default()),
         outbox: Arc::default(),
         imports: Default::default(),
+        meters: Meters::default(),
         settings: Arc::default(),
         tasks: Default::default(),
         started_at: Utc::now(),

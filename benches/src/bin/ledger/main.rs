@@ -149,6 +149,7 @@ fn use_of(did: &DidState, with_call: bool) -> Use {
             to: "+14155550123".parse().expect("a number"),
             did: did.id,
             from: did.number,
+            reason: None,
             trunk: did.trunk.clone(),
             campaign: None,
             destination: Destination::Dialplan {
@@ -159,6 +160,7 @@ fn use_of(did: &DidState, with_call: bool) -> Use {
             variables: vec![("JOURNEY".into(), "j_1".into())],
             caller_name: None,
             ring_timeout_seconds: 30,
+            time_limit_seconds: None,
             callback_url: None,
             journey: None,
             created_at: now,

@@ -30,7 +30,7 @@ proptest! {
         for step in steps {
             story.follow(step, &mut asked);
         }
-        story.session.handle_lost("the end".to_owned());
+        story.session.handle_lost(Loss::Closed, "the end".to_owned());
         story.take();
 
         let mut answered: Vec<_> = story.answers.iter().map(|(ticket, _)| *ticket).collect();

@@ -14,6 +14,7 @@ use super::group::{Admit, Taken, Turn, Uses, WriterRow};
 use super::{NewCall, WriterId};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::pick::TakenPick;
+use crate::domain::rotation::Reason;
 use crate::domain::tenant::CampaignId;
 
 /// The beginning of a group's statement.
@@ -26,25 +27,28 @@ macro_rules! turn {
     };
 }
 
-/// Stores the calls, `$8` to `$27`, whose `place` is in `admitted`.
+/// Stores the calls, `$8` to `$29`, whose `place` is in `admitted`. One that waits does so from its
+/// creation on.
 macro_rules! stored {
     () => {
         "stored as (
             insert into calls (id, tenant_id, did_id, from_number, to_number, trunk, campaign_id,
                 destination, variables, caller_name, ring_timeout_seconds, callback_url, journey,
                 created_at, status, initiated_at, writer, idempotency_key, request_hash,
-                asterisk)
+                asterisk, time_limit_seconds, did_reason, queued_at)
             select c.id, c.tenant_id, c.did_id, c.from_number, c.to_number, c.trunk, c.campaign_id,
                 c.destination, c.variables, c.caller_name, c.ring_timeout_seconds, c.callback_url,
                 c.journey, c.created_at, c.status, c.initiated_at, $1, c.idempotency_key, c.request_hash,
-                c.asterisk
+                c.asterisk, c.time_limit_seconds, c.did_reason,
+                case c.status when 'queued' then c.created_at end
             from unnest($8::bigint[], $9::uuid[], $10::text[], $11::uuid[], $12::text[], $13::text[],
                 $14::text[], $15::text[], $16::json[], $17::json[], $18::text[], $19::bigint[],
                 $20::text[], $21::json[], $22::timestamptz[], $23::text[], $24::timestamptz[],
-                $25::text[], $26::bytea[], $27::text[])
+                $25::text[], $26::bytea[], $27::text[], $28::bigint[], $29::text[])
                 as c (place, id, tenant_id, did_id, from_number, to_number, trunk, campaign_id,
                 destination, variables, caller_name, ring_timeout_seconds, callback_url, journey,
-                created_at, status, initiated_at, idempotency_key, request_hash, asterisk)
+                created_at, status, initiated_at, idempotency_key, request_hash, asterisk,
+                time_limit_seconds, did_reason)
             join admitted on admitted.place = c.place
         )"
     };
@@ -139,7 +143,7 @@ pub(super) async fn writer_row(
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-/// Binds `$8` to `$27`: each call with the place that it has in `admitted`.
+/// Binds `$8` to `$29`: each call with the place that it has in `admitted`.
 fn bind_calls<'q>(query: Query<'q>, calls: &[(i64, &NewCall)]) -> Query<'q> {
     macro_rules! each {
         ($new:ident => $value:expr) => {
@@ -167,6 +171,8 @@ fn bind_calls<'q>(query: Query<'q>, calls: &[(i64, &NewCall)]) -> Query<'q> {
         .bind(each!(new => new.key.as_ref().map(|key| key.key.as_str())))
         .bind(each!(new => new.key.as_ref().map(|key| key.request_hash.as_slice())))
         .bind(each!(new => new.call.progress.asterisk.as_ref().map(AsteriskName::as_str)))
+        .bind(each!(new => new.call.request.time_limit_seconds.map(i64::from)))
+        .bind(each!(new => new.call.request.reason.map(Reason::as_str)))
 }
 
 /// Binds nine arrays: each pick with the place that it has in `admitted`.

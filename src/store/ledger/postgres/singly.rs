@@ -47,7 +47,7 @@ counted as (
     stored!(),
     ",
 ",
-    picked!("$28" "$29" "$30" "$31" "$32" "$33" "$34" "$35" "$36"),
+    picked!("$30" "$31" "$32" "$33" "$34" "$35" "$36" "$37" "$38"),
     ",
 advanced as (
     update ledger_writers w set sequence = $3, refused = array(
