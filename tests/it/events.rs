@@ -6,7 +6,7 @@ use rotary::demo;
 use rotary::demo::Simulated;
 use rotary::demo::callee::Pace;
 use rotary::demo::misbehave::Stop;
-use rotary::domain::call::{Call, CallId, CallRequest, Destination};
+use rotary::domain::call::{Call, CallId, CallRequest, Destination, PlacedBy};
 use rotary::domain::did::{DidId, TrunkName};
 use rotary::domain::tenant::TenantId;
 use rotary::store;
@@ -348,6 +348,7 @@ fn heavy_call(n: u64) -> Call {
         reason: None,
         time_limit_seconds: None,
         created_at: now,
+        placed_by: PlacedBy::Rotary,
     };
     Call::initiated(request, now)
 }

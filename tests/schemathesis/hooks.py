@@ -74,7 +74,7 @@ def before_call(context, case, kwargs):
             body["id"] = own
         if is_tenant(body.get("tenantId")) and (tenant is None or is_tenant(tenant)):
             body["tenantId"] = tenant or "default"
-    if case.operation.label in ("POST /api/calls", "POST /api/journeys/make-call"):
+    if case.operation.label in ("POST /api/calls", "POST /api/journeys/make-call", "POST /api/picks"):
         if is_tenant(given.get("X-Tenant-Id")):
             case.headers["X-Tenant-Id"] = "default"
         if is_tenant(body.get("tenantId")):

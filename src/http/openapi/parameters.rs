@@ -132,6 +132,20 @@ pub(in crate::http) struct CallListQuery {
     cursor: Option<String>,
 }
 
+/// Which picks to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct PickListQuery {
+    /// Only those that are settled, or only the others.
+    settled: Option<bool>,
+    /// How many at once; 100 where left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// The `nextCursor` of the part before, asked for with the same filters.
+    #[param(min_length = 1, max_length = 200)]
+    cursor: Option<String>,
+}
+
 /// How a call's events are told.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

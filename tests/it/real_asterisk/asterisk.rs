@@ -146,6 +146,15 @@ impl Asterisk {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Adds to its dialplan.
+    pub(crate) async fn add_dialplan(&self, text: &str) {
+        let path = self.dir.path().join("etc/extensions.conf");
+        let known = std::fs::read_to_string(&path).expect("read the dialplan");
+        std::fs::write(&path, format!("{known}{text}")).expect("write the dialplan");
+        let said = self.cli("dialplan reload").await;
+        assert!(said.contains("reloaded"), "{said}");
+    }
+
     /// What Asterisk logged, notices and worse.
     pub(crate) fn log(&self) -> String {
         ["output", "log/messages"].iter().fold(String::new(), |mut log, file| {
