@@ -195,7 +195,7 @@ enum EventType {
 #[into_params(parameter_in = Header)]
 pub(in crate::http) struct LastOfCall {
     /// The `id` of the last event that was read: only later ones are told.
-    #[param(rename = "Last-Event-ID", maximum = 2_147_483_647)]
+    #[param(rename = "Last-Event-ID", maximum = 4_294_967_295_i64)]
     last: Option<u32>,
 }
 
@@ -204,7 +204,7 @@ pub(in crate::http) struct LastOfCall {
 #[into_params(parameter_in = Header)]
 pub(in crate::http) struct LastOfTenant {
     /// The `id` of the last event that was read: all later ones are told. Any other text is an id of which nothing is known.
-    #[param(rename = "Last-Event-ID", max_length = 200)]
+    #[param(rename = "Last-Event-ID")]
     last: Option<String>,
 }
 

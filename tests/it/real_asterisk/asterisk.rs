@@ -76,7 +76,7 @@ impl Asterisk {
 
     /// Where encrypted AMI listens, if it does.
     pub(crate) fn encrypted_address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.ports.first() + 2).into()
+        ([127, 0, 0, 1], self.ports.first() + 3).into()
     }
 
     /// Where AMI listens, as `127.0.0.1:12345`: Rotary's `asterisk.address`.
