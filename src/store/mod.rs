@@ -12,6 +12,7 @@ pub mod campaigns;
 pub mod changes;
 pub mod dids;
 mod error;
+pub mod inspect;
 pub mod keys;
 pub mod ledger;
 mod open;
