@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::AriError;
 use super::client::Client;
 use super::endpoints::escaped;
 use super::rest::Answer;
-use super::AriError;
 
 /// Asterisk's form of a time: RFC 3339 but for the colon in its offset.
 const TIME: &str = "%Y-%m-%dT%H:%M:%S%.f%z";

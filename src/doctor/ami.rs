@@ -141,7 +141,11 @@ fn rights(name: &AsteriskName, username: &str, missing: &[String], findings: &mu
     let classes: Vec<&str> = classes.collect();
     findings.fail(
         check,
-        format!("{username} may not {}: the class {} is missing", missing.join(", "), classes.join(", ")),
+        format!(
+            "{username} may not {}: the class {} is missing",
+            missing.join(", "),
+            classes.join(", ")
+        ),
         format!("manager.conf: [{username}] write = originate,call,reporting"),
     );
 }

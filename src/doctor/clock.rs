@@ -26,7 +26,11 @@ pub(super) fn compare(
     }
     let which = if theirs < before { "behind" } else { "ahead of" };
     let seen = format!("{:.1} s {which} ours", apart.as_seconds_f64());
-    findings.warn(check, seen, "let both machines keep their time by NTP: timedatectl set-ntp true");
+    findings.warn(
+        check,
+        seen,
+        "let both machines keep their time by NTP: timedatectl set-ntp true",
+    );
 }
 
 #[cfg(test)]

@@ -141,7 +141,9 @@ fn survives(check: String, endpoint: &str, options: &Options, findings: &mut Fin
         ),
         (word, None) => findings.fail(
             check,
-            format!("every call shows {word}: from_user = {word} stands in From in place of the DID"),
+            format!(
+                "every call shows {word}: from_user = {word} stands in From in place of the DID"
+            ),
             mend,
         ),
     }

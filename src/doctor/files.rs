@@ -37,10 +37,6 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
 
 fn configuration(config: &Config, findings: &mut Findings) {
     let check = "configuration";
-    for key in &config.without_effect {
-        let seen = format!("{key} is set and has no effect in this version");
-        findings.warn(check, seen, format!("rotary.toml: take {key} out"));
-    }
     for warning in &config.warnings {
         // Such a warning ends with what to do.
         let (seen, mend) = warning.rsplit_once("; ").unwrap_or((warning, "see rotary.toml"));
@@ -70,7 +66,9 @@ fn secrets(config: &Config, findings: &mut Findings) {
         let secret = secret.expose_secret();
         let seen = match () {
             () if secret.is_empty() => "none is configured",
-            () if secret == SAMPLE_SECRET => "it is that of the sample files, which everybody knows",
+            () if secret == SAMPLE_SECRET => {
+                "it is that of the sample files, which everybody knows"
+            }
             () if secret == username => "it is the user's name",
             () if secret.len() < SECRET_MIN => "it is short enough to be tried out",
             () => {
@@ -133,7 +131,11 @@ fn state(path: &Path, findings: &mut Findings) {
     }
     if access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
         let seen = format!("this user may not write to {in_it}, mode {}", mode(&held));
-        return findings.warn(check, seen, format!("chown it to the user of `rotary serve`: {in_it}"));
+        return findings.warn(
+            check,
+            seen,
+            format!("chown it to the user of `rotary serve`: {in_it}"),
+        );
     }
     if held.mode() & WRITE_BY_ALL != 0 {
         let seen = format!("every user may write to {in_it}, mode {}", mode(&held));

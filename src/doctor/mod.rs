@@ -79,21 +79,11 @@ impl Findings {
         self.add(check, Outcome::Ok, seen, None);
     }
 
-    fn warn(
-        &mut self,
-        check: impl Into<String>,
-        seen: impl Into<String>,
-        mend: impl Into<String>,
-    ) {
+    fn warn(&mut self, check: impl Into<String>, seen: impl Into<String>, mend: impl Into<String>) {
         self.add(check, Outcome::Warning, seen, Some(mend.into()));
     }
 
-    fn fail(
-        &mut self,
-        check: impl Into<String>,
-        seen: impl Into<String>,
-        mend: impl Into<String>,
-    ) {
+    fn fail(&mut self, check: impl Into<String>, seen: impl Into<String>, mend: impl Into<String>) {
         self.add(check, Outcome::Failed, seen, Some(mend.into()));
     }
 

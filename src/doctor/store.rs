@@ -17,7 +17,8 @@ const CHECKS: [&str; 3] = ["store tables", "store durability", "active DIDs"];
 /// Looks at the store; the trunks of its active DIDs.
 pub(super) async fn examine(settings: &Settings, findings: &mut Findings) -> InUse {
     if let Some(path) = inspect::sqlite_file(settings).filter(|path| !path.exists()) {
-        let seen = format!("{} is not there yet; the first `rotary serve` makes it", path.display());
+        let seen =
+            format!("{} is not there yet; the first `rotary serve` makes it", path.display());
         findings.ok("store", seen);
         skip(findings, "there is no store yet");
         return InUse::new();
@@ -66,7 +67,8 @@ fn mend(why: &OpenError) -> String {
         | OpenError::Login { .. }
         | OpenError::Newer { .. }
         | OpenError::Schema(_) => {
-            "[store] url in rotary.toml (or DATABASE_URL): postgres://USER:PASSWORD@HOST/DATABASE".into()
+            "[store] url in rotary.toml (or DATABASE_URL): postgres://USER:PASSWORD@HOST/DATABASE"
+                .into()
         }
     }
 }
@@ -98,8 +100,13 @@ fn postgres(
 ) {
     let number = version.split(['.', ' ']).next().and_then(|major| major.parse::<u32>().ok());
     if number.is_some_and(|number| number < POSTGRES_MIN) {
-        let mend = format!("move to PostgreSQL {POSTGRES_MIN} or newer; the tests run on the newest");
-        return findings.warn("store", format!("PostgreSQL {version} gets no repairs any more"), mend);
+        let mend =
+            format!("move to PostgreSQL {POSTGRES_MIN} or newer; the tests run on the newest");
+        return findings.warn(
+            "store",
+            format!("PostgreSQL {version} gets no repairs any more"),
+            mend,
+        );
     }
     let wanted = u64::from(settings.connections_max) + OWN_CONNECTIONS;
     let max: u64 = connections_max.parse().unwrap_or(u64::MAX);

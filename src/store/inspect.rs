@@ -19,7 +19,8 @@ const TRUNKS_MAX: i64 = 1000;
 /// The settings of PostgreSQL that a commit's durability and our connections hang on.
 const SETTINGS: &str = "select name, setting from pg_settings where name in ('fsync', 'full_page_writes', \
      'synchronous_commit', 'max_connections', 'server_version') order by name";
-const CONNECTED: &str = "select count(*) from pg_stat_activity where backend_type = 'client backend'";
+const CONNECTED: &str =
+    "select count(*) from pg_stat_activity where backend_type = 'client backend'";
 const HAS_MIGRATIONS: &str = "select count(*) from pg_tables where tablename = '_sqlx_migrations' and \
      schemaname = any (current_schemas(false))";
 const FILE_HAS_MIGRATIONS: &str =
@@ -116,8 +117,7 @@ impl Store {
             Database::Postgres { .. } => (HAS_MIGRATIONS, &POSTGRES),
             Database::Sqlite { .. } => (FILE_HAS_MIGRATIONS, &SQLITE),
         };
-        let has: i64 =
-            on!(self.reads(), pool => sqlx::query_scalar(asked).fetch_one(pool).await)?;
+        let has: i64 = on!(self.reads(), pool => sqlx::query_scalar(asked).fetch_one(pool).await)?;
         if has == 0 {
             return Ok(Schema::Empty);
         }

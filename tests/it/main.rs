@@ -14,6 +14,7 @@ mod command_line_events;
 mod command_line_inventory;
 mod containers;
 mod demo;
+mod doctor;
 mod end_to_end;
 mod event_stream;
 mod events;
