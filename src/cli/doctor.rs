@@ -38,6 +38,7 @@ fn print(findings: &Findings, output: &mut Output<'_>) -> Result<(), Failure> {
     let count = |outcome| findings.count(outcome);
     let (failed, warnings) = (count(Outcome::Failed), count(Outcome::Warning));
     let skipped = count(Outcome::Skipped);
-    output.line(format!("{failed} failed, {warnings} warnings, {skipped} skipped"))?;
+    let plural = if warnings == 1 { "" } else { "s" };
+    output.line(format!("{failed} failed, {warnings} warning{plural}, {skipped} skipped"))?;
     Ok(())
 }

@@ -116,12 +116,11 @@ async fn classes(client: &Client, username: &str) -> Option<String> {
     let command = format!("manager show user {username}");
     let asked = Message::new("Action", "Command").header("Command", command).ok()?;
     let answer = client.ask(asked).await.ok()?;
-    let line = answer.output().find_map(|line| {
+    answer.output().find_map(|line| {
         let line = String::from_utf8_lossy(line).into_owned();
         let (_, classes) = line.split_once("read perm:")?;
         Some(classes.trim().to_owned())
-    });
-    line
+    })
 }
 
 fn has(classes: &str, class: &str) -> bool {
