@@ -12,10 +12,12 @@ pub mod campaigns;
 pub mod changes;
 pub mod dids;
 mod error;
+pub mod inbound;
 pub mod inspect;
 pub mod keys;
 pub mod ledger;
 mod open;
+pub mod picks;
 pub mod tenants;
 
 use std::time::Duration;

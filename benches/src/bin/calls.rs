@@ -44,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
         ("STATE_DIRECTORY", place.path().display().to_string()),
         ("RUNTIME_DIRECTORY", place.path().display().to_string()),
         ("ROTARY_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
+        ("ROTARY_AGI__LISTEN", "127.0.0.1:0".to_owned()),
         ("ROTARY_ASTERISK__ADDRESS", simulated.address().to_string()),
         ("ROTARY_ASTERISK__SECRET", "s3cret".to_owned()),
     ]
