@@ -3,6 +3,7 @@
 //! A daemon is neither needed nor disturbed: nothing is written, no table is changed and no call is
 //! placed. What rests on something that failed is passed over, and says so.
 
+mod agi;
 mod ami;
 mod ari;
 mod asterisk;
@@ -55,6 +56,7 @@ pub async fn examine(config: &Config) -> Findings {
     let mut findings = Findings::default();
     files::examine(config, &mut findings);
     let in_use = store::examine(&config.store, &mut findings).await;
+    agi::examine(config, &mut findings).await;
     for asterisk in &config.asterisks {
         asterisk::examine(config, asterisk, &in_use, &mut findings).await;
     }

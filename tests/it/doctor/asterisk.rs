@@ -30,6 +30,7 @@ async fn all_is_well_beside_the_sample_files_and_a_running_daemon() {
     examined.assert("asterisk clock", "ok", &[]);
     examined.assert("active DIDs", "ok", &["2, on 2 trunks"]);
     examined.assert("control socket", "ok", &["mode 0660"]);
+    examined.assert("FastAGI", "ok", &["answers at 127.0.0.1:"]);
     assert_eq!(shown.code, 0, "{shown:?}");
     assert!(shown.stdout.contains("\nok    asterisk login: as rotary at "), "{shown:?}");
     assert!(shown.stdout.ends_with("\n0 failed, 0 warnings, 0 skipped\n"), "{shown:?}");
