@@ -8,7 +8,7 @@
 //! 3. [`agi`], [`ami`], [`ari`], [`store`], [`webhooks`]: one outside system each; they do not know each other.
 //! 4. [`app`]: what Rotary can do, one file per operation.
 //! 5. [`fastagi`], [`http`]: the doors by which a request comes in.
-//! 6. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`demo`]: the house, which wires it all.
+//! 6. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`doctor`], [`demo`]: the house, which wires it all.
 
 pub mod domain;
 
@@ -29,5 +29,6 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod lifecycle;
 pub mod telemetry;

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["agi", "ami", "ari", "store", "webhooks"],
     &["app"],
     &["fastagi", "http"],
-    &["cli", "config", "daemon", "demo", "lifecycle", "telemetry"],
+    &["cli", "config", "daemon", "demo", "doctor", "lifecycle", "telemetry"],
 ];
 
 /// The house may use all of itself; a door may name the floor it is configured by.

@@ -58,6 +58,7 @@ pub struct Counters {
     pub(super) reports: AtomicU64,
     pub(super) reports_dropped: AtomicU64,
     pub(super) connects: AtomicU64,
+    pub(super) boots: AtomicU64,
     /// By [`DownReason::WORDS`].
     failures: [AtomicU64; DownReason::WORDS.len()],
     pending: AtomicU64,
@@ -180,6 +181,12 @@ impl Counters {
     /// How often the line came up.
     pub fn connects(&self) -> u64 {
         self.connects.load(Ordering::Relaxed)
+    }
+
+    /// How often Asterisk said that it is fully booted, which it also says after a login. None
+    /// while the line is up: our user does not hear the class `system`.
+    pub fn boots(&self) -> u64 {
+        self.boots.load(Ordering::Relaxed)
     }
 
     /// How often the line ended or did not come up, by [`DownReason::WORDS`].

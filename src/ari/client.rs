@@ -21,7 +21,7 @@ use crate::line::{Channel, DownReason, LineState};
 /// Asks things of Asterisk.
 #[derive(Clone)]
 pub struct Client {
-    rest: Rest,
+    pub(super) rest: Rest,
     states: watch::Receiver<LineState>,
     counters: Arc<Counters>,
 }

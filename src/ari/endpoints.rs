@@ -38,7 +38,7 @@ pub(super) async fn offline(rest: &Rest, names: &[String]) -> Result<Vec<String>
 }
 
 /// A name as a part of a path.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

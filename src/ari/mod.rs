@@ -15,6 +15,7 @@ mod client;
 mod connection;
 mod endpoints;
 mod events;
+mod inspect;
 mod originate;
 mod reconnect;
 mod rest;

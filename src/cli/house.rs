@@ -50,6 +50,7 @@ fn exit_code(why: &anyhow::Error) -> u8 {
     }
 }
 
-fn load(args: &ServeArgs) -> Result<Config, Failure> {
+/// The configuration, or why it is none.
+pub(super) fn load(args: &ServeArgs) -> Result<Config, Failure> {
     config::load(args.config.as_deref()).map_err(|why| Failure::new(BAD_CONFIGURATION, why))
 }

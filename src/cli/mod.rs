@@ -13,6 +13,7 @@ mod change_dids;
 pub mod client;
 mod did_filter;
 mod dids;
+mod doctor;
 mod events;
 mod export;
 pub mod failure;
@@ -69,6 +70,8 @@ enum Command {
     Demo(DemoArgs),
     /// Print the configuration in force, secrets as ***
     Config(ServeArgs),
+    /// Check what goes wrong in practice, and say how to mend it; needs no daemon
+    Doctor(ServeArgs),
     /// Bring in, list, add and change the numbers that may be shown
     #[command(subcommand)]
     Dids(dids::Command),
@@ -152,6 +155,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Serve(args) => house::serve(&args),
         Command::Demo(args) => house::demo(&args, output),
         Command::Config(args) => house::config(&args, output),
+        Command::Doctor(args) => doctor::run(&args, output),
         Command::Dids(command) => ask(dids::run(command, &global.client(), output)),
         Command::Call(args) => ask(calls::call(args, &global.client(), output)),
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),

@@ -108,7 +108,7 @@ impl<'a> Output<'a> {
 }
 
 /// What came from a file or from Asterisk, without what a terminal would obey.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter.is_control() && letter != '\n' {

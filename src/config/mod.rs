@@ -35,6 +35,8 @@ use crate::webhooks::Targets;
 pub struct Config {
     /// The sections as they are in force, for [`Config::masked`].
     sections: Sections,
+    /// The file it was read from, if there was one.
+    pub file: Option<PathBuf>,
     /// Where the daemon keeps what must outlive it.
     pub state: PathBuf,
     /// The store.
@@ -125,7 +127,7 @@ pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
         None => toml::Table::new(),
     };
     let sections = environment::overlay(table, environment)?;
-    assemble(sections, environment)
+    assemble(sections, file, environment)
 }
 
 impl Config {
@@ -140,7 +142,11 @@ impl Config {
     }
 }
 
-fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config, ConfigError> {
+fn assemble(
+    mut sections: Sections,
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<Config, ConfigError> {
     let state = sections.daemon.state.clone().unwrap_or_else(|| state_directory(environment));
     let url = sections.store.url.get_or_insert_with(|| {
         environment::get(environment, "DATABASE_URL")
@@ -158,6 +164,7 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
     let mut warnings = Vec::new();
     let config = Config {
         app: app_settings(&sections, &state)?,
+        file: file.map(Path::to_owned),
         state,
         store,
         asterisks: asterisks::settings(&sections, &mut warnings)?,

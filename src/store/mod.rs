@@ -13,6 +13,7 @@ pub mod changes;
 pub mod dids;
 mod error;
 pub mod inbound;
+pub mod inspect;
 pub mod keys;
 pub mod ledger;
 mod open;

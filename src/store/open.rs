@@ -9,13 +9,13 @@ use secrecy::ExposeSecret;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection};
 use uuid::Uuid;
 
 use super::{Database, Settings};
 
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// SQLite serves reads beside the writer; more readers than this only contend.
 const SQLITE_READERS: u32 = 4;
@@ -90,11 +90,47 @@ pub(super) async fn open(settings: &Settings, daemon: Uuid) -> Result<Database, 
     }
 }
 
-async fn open_sqlite(path: &str) -> Result<Database, OpenError> {
+/// Opens what is there for reading alone: makes no file and changes no table.
+pub(super) async fn look(settings: &Settings, daemon: Uuid) -> Result<Database, OpenError> {
+    let url = settings.url.expose_secret();
+    if let Some(path) = sqlite_file(settings) {
+        let not_opened =
+            |error: sqlx::Error| OpenError::File { path: path.clone(), problem: error.to_string() };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .read_only(true)
+            .busy_timeout(SQLITE_BUSY)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let pool = pool.map_err(not_opened)?;
+        return Ok(Database::Sqlite { writer: pool.clone(), readers: pool });
+    }
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => {
+            let (options, connection) = reach_postgres(url, settings).await?;
+            connection.close().await.map_err(|error| postgres_error(&options, &error))?;
+            Ok(Database::Postgres { pool: postgres_pool(options, settings, 1, daemon) })
+        }
+        _ => open(settings, daemon).await,
+    }
+}
+
+/// The file that the address names, if it is one of SQLite.
+pub(super) fn sqlite_file(settings: &Settings) -> Option<PathBuf> {
+    let path = settings.url.expose_secret().strip_prefix("sqlite:")?;
+    sqlite_path(path).ok().map(Path::to_owned)
+}
+
+fn sqlite_path(path: &str) -> Result<&Path, OpenError> {
     let path = Path::new(path.strip_prefix("//").unwrap_or(path));
     if path.as_os_str().is_empty() || path.starts_with(":memory:") {
         return Err(OpenError::Address("SQLite needs the path of a file".to_owned()));
     }
+    Ok(path)
+}
+
+async fn open_sqlite(path: &str) -> Result<Database, OpenError> {
+    let path = sqlite_path(path)?;
     let not_opened =
         |error: sqlx::Error| OpenError::File { path: path.to_owned(), problem: error.to_string() };
     make_file(path).map_err(|error| not_opened(error.into()))?;
@@ -135,30 +171,44 @@ async fn open_postgres(
     settings: &Settings,
     daemon: Uuid,
 ) -> Result<Database, OpenError> {
+    let (options, mut first) = reach_postgres(url, settings).await?;
+    let not_opened = |error: sqlx::Error| postgres_error(&options, &error);
+    migrate(&POSTGRES, &mut first, not_opened).await?;
+    first.close().await.map_err(not_opened)?;
+    let pool = postgres_pool(options, settings, settings.connections_max, daemon);
+    Ok(Database::Postgres { pool })
+}
+
+/// A lone connection first: a pool would try until its patience ends and then only say so.
+async fn reach_postgres(
+    url: &str,
+    settings: &Settings,
+) -> Result<(PgConnectOptions, PgConnection), OpenError> {
     let options: PgConnectOptions =
         url.parse().map_err(|_| OpenError::Address("it cannot be read as one".to_owned()))?;
     let options = options.application_name("rotary").disable_statement_logging();
-    let reached = options.clone();
-    let not_opened = |error: sqlx::Error| postgres_error(&reached, &error);
-
-    // A lone connection first: a pool would try until its patience ends and then only say so.
     let connecting = PgConnection::connect_with(&options);
-    let mut first = tokio::time::timeout(settings.connect_timeout, connecting)
+    let first = tokio::time::timeout(settings.connect_timeout, connecting)
         .await
         .map_err(|_| OpenError::Unreachable {
             place: place(&options),
             problem: format!("no answer within {} s", settings.connect_timeout.as_secs_f32()),
         })?
-        .map_err(not_opened)?;
-    migrate(&POSTGRES, &mut first, not_opened).await?;
-    first.close().await.map_err(not_opened)?;
+        .map_err(|error| postgres_error(&options, &error))?;
+    Ok((options, first))
+}
 
-    let pool = PgPoolOptions::new()
-        .max_connections(settings.connections_max)
+fn postgres_pool(
+    options: PgConnectOptions,
+    settings: &Settings,
+    connections_max: u32,
+    daemon: Uuid,
+) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
         .acquire_timeout(settings.connect_timeout)
         .after_connect(move |db, _| Box::pin(mark(db, daemon)))
-        .connect_lazy_with(options);
-    Ok(Database::Postgres { pool })
+        .connect_lazy_with(options)
 }
 
 /// Triggers tell other daemons whose import this is.

@@ -15,6 +15,7 @@ mod command_line_inventory;
 mod containers;
 mod demo;
 mod dialplan;
+mod doctor;
 mod end_to_end;
 mod event_stream;
 mod events;

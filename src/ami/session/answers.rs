@@ -65,6 +65,7 @@ impl Session {
         match frame.name() {
             b"FullyBooted" => {
                 self.booted = true;
+                Counters::add(&self.counters.boots);
                 self.learn(now);
             }
             b"Shutdown" => self.shutting_down = true,

@@ -146,6 +146,16 @@ impl Asterisk {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Makes a line of one of its files another, and has the files read again by that command.
+    pub(crate) async fn change(&self, file: &str, from: &str, to: &str, reload: &str) {
+        let path = self.dir.path().join("etc").join(file);
+        let text = std::fs::read_to_string(&path).expect("read Asterisk's configuration");
+        let (from, to) = (format!("\n{from}\n"), format!("\n{to}\n"));
+        assert!(text.contains(&from), "{file} has no line {from:?}");
+        std::fs::write(&path, text.replace(&from, &to)).expect("write Asterisk's configuration");
+        self.cli(reload).await;
+    }
+
     /// Adds to its dialplan.
     pub(crate) async fn add_dialplan(&self, text: &str) {
         let path = self.dir.path().join("etc/extensions.conf");
