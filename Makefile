@@ -28,10 +28,10 @@ lint: ## Formatting, clippy and documentation, warnings denied
 unit: ## The tests that need nothing but Rust
 	cargo test --lib --bins
 
-bench: ## Runs the benchmarks (the real PostgreSQL among them) and prints one table
+bench: ## Runs the benchmarks (real PostgreSQL and Asterisk among them) and prints one table
 	@cargo build --release --bins --manifest-path benches/Cargo.toml
 	@echo "name | value | baseline | ratio"
-	@for bench in codec index csv ledger calls; do benches/target/release/$$bench || exit 1; done
+	@for bench in codec index csv ledger calls asterisk; do benches/target/release/$$bench || exit 1; done
 
 soak: ## Runs the daemon for MINUTES (10) amid failures and prints a balance sheet (needs PostgreSQL)
 	@cargo build --release --bin soak --manifest-path benches/Cargo.toml
