@@ -142,9 +142,8 @@ impl Daemon {
             log.lines().filter(|line| line.contains("a use that") || line.contains("that waited"))
         {
             let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
-            let fields = &line["fields"];
-            let message = fields["message"].as_str().unwrap_or_default();
-            let Some(call) = fields["call.id"].as_str().and_then(|id| id.parse().ok()) else {
+            let message = line["message"].as_str().unwrap_or_default();
+            let Some(call) = line["call.id"].as_str().and_then(|id| id.parse().ok()) else {
                 continue;
             };
             if message.starts_with("a call that waited is not placed") {

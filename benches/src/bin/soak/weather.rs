@@ -46,7 +46,7 @@ impl Weather {
         let begun = Instant::now();
         let mut next_crash = CRASH_EVERY / 2;
         while begun.elapsed() < run {
-            sleep(Duration::from_millis(fastrand::u64(2_000..6_000))).await;
+            sleep(Duration::from_millis(fastrand::u64(3_000..9_000))).await;
             self.look();
             if begun.elapsed() >= next_crash {
                 next_crash += CRASH_EVERY;
