@@ -32,6 +32,7 @@ use crate::app::place_queued::place_queued;
 use crate::app::warm_up::warm_up;
 use crate::app::{App, SharedIndex};
 use crate::config::Config;
+use crate::fastagi;
 use crate::http;
 use crate::http::limits::Gate;
 use crate::lifecycle::Lifecycle;
@@ -51,6 +52,8 @@ pub struct Running {
     pub lifecycle: Lifecycle,
     /// Where it listens for HTTP.
     pub http: SocketAddr,
+    /// Where it listens for FastAGI.
+    pub agi: SocketAddr,
     /// Its control socket.
     pub socket: PathBuf,
     _state: StateDirectory,
@@ -58,12 +61,9 @@ pub struct Running {
 
 /// Runs the daemon until it is told to stop or a part of it dies.
 pub async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    for key in &config.without_effect {
-        warn!("{key} is set and has no effect in this version");
-    }
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
-    let Running { lifecycle, http, socket, _state, .. } = start(config).await?;
-    info!("ready: http://{http} and {}", socket.display());
+    let Running { lifecycle, http, agi, socket, _state, .. } = start(config).await?;
+    info!("ready: http://{http}, agi://{agi} and {}", socket.display());
     let code = lifecycle.run(PATIENCE).await;
     // The listener's file outlives it; the next daemon would find a dead socket.
     let _gone_already = std::fs::remove_file(&socket);
@@ -106,6 +106,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let tcp = TcpListener::bind(config.http.listen).await;
     let tcp = tcp.with_context(|| format!("listen on http.listen = {}", config.http.listen))?;
     let http_address = tcp.local_addr()?;
+    let agi = TcpListener::bind(config.agi.listen).await;
+    let agi = agi.with_context(|| format!("listen on agi.listen = {}", config.agi.listen))?;
+    let agi_address = agi.local_addr()?;
     let socket = config.http.socket.clone();
     let unix = http::listen::bind_unix(&socket).await?;
 
@@ -134,10 +137,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lifecycle.doors.spawn("http", |stop| {
         http::listen::serve_tcp(served.clone(), tcp, config.http.clone(), tasks.clone(), stop)
     });
+    let (dialplans, guests) = (app.clone(), lifecycle.doors.tasks());
+    lifecycle
+        .doors
+        .spawn("fastagi", |stop| fastagi::serve(dialplans, agi, config.agi, guests, stop));
     lifecycle.doors.spawn("control socket", |stop| {
         http::listen::serve_unix(served, unix, config.http, tasks, stop)
     });
-    Ok(Running { app, router, lifecycle, http: http_address, socket, _state: state })
+    let (http, agi) = (http_address, agi_address);
+    Ok(Running { app, router, lifecycle, http, agi, socket, _state: state })
 }
 
 /// The directory only one daemon may use at a time, and who that daemon is in the ledger.

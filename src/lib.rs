@@ -5,15 +5,16 @@
 //!
 //! 1. [`domain`]: what we speak of and how we decide. No I/O, no clock.
 //! 2. [`mod@line`]: what every line to an Asterisk has in common.
-//! 3. [`ami`], [`ari`], [`store`], [`webhooks`]: one outside system each; they do not know each other.
+//! 3. [`agi`], [`ami`], [`ari`], [`store`], [`webhooks`]: one outside system each; they do not know each other.
 //! 4. [`app`]: what Rotary can do, one file per operation.
-//! 5. [`http`]: the door by which a request comes in.
+//! 5. [`fastagi`], [`http`]: the doors by which a request comes in.
 //! 6. [`config`], [`daemon`], [`lifecycle`], [`telemetry`], [`cli`], [`demo`]: the house, which wires it all.
 
 pub mod domain;
 
 pub mod line;
 
+pub mod agi;
 pub mod ami;
 pub mod ari;
 pub mod store;
@@ -21,6 +22,7 @@ pub mod webhooks;
 
 pub mod app;
 
+pub mod fastagi;
 pub mod http;
 
 pub mod cli;

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["domain"],
     &["line"],
-    &["ami", "ari", "store", "webhooks"],
+    &["agi", "ami", "ari", "store", "webhooks"],
     &["app"],
-    &["http"],
+    &["fastagi", "http"],
     &["cli", "config", "daemon", "demo", "lifecycle", "telemetry"],
 ];
 

@@ -123,6 +123,8 @@ pub fn message_of(asked: &Originate) -> Result<Message, InvalidHeader> {
         Destination::Application { application, data } => {
             message.header("Application", application)?.header("Data", data)?
         }
+        // Asterisk refuses what leads nowhere.
+        Destination::Untold => message,
     };
     asked.variables.iter().try_fold(message, |message, (name, value)| {
         let field = |why| InvalidHeader { field: format!("variables.{name}"), why };

@@ -5,6 +5,7 @@
 
 mod deadlines;
 mod hang_ups;
+mod waiting;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -102,20 +103,6 @@ impl CallBook {
         self.lock().add(Followed::new(call, None, 0));
     }
 
-    /// Follows a call that waits for its trunk and is on record, and tells of it.
-    pub(super) fn follow_queued(&self, call: Call) {
-        let (id, steps) = (call.id(), call.steps());
-        let told = Arc::new(call.clone());
-        let mut followed = Followed::new(call, None, 0);
-        let news = followed.air(told, steps);
-        let mut book = self.lock();
-        book.add(followed);
-        if book.tell(id) {
-            self.changed.notify_one();
-        }
-        self.air(book, [news]);
-    }
-
     /// Follows a call that an earlier run of the daemon recorded and of which it told so many changes.
     pub fn resume(&self, call: Call, told: u32) {
         // Nobody counts what was told of a call that nobody asked to be told of.
@@ -164,41 +151,6 @@ impl CallBook {
         }
         self.air(book, [news]);
         Some(call)
-    }
-
-    /// A call that waited has its place on record and is to be handed to Asterisk. None if it is
-    /// not followed, or does not wait.
-    pub(super) fn initiate(&self, id: CallId, now: DateTime<Utc>) -> Option<Call> {
-        let call = self.lock().change_waiting(id, |call| call.initiate(now))?;
-        self.changed.notify_one();
-        Some(call)
-    }
-
-    /// The call, with what of it was told.
-    pub(super) fn look_at(&self, id: CallId) -> Option<Changed> {
-        let book = self.lock();
-        let Followed { call, told, .. } = book.calls.get(&id)?;
-        Some(Changed { call: call.clone(), told: *told })
-    }
-
-    /// A call whose end is not stored yet becomes what `change` makes of it; the call as it then is.
-    pub(super) fn revise(&self, id: CallId, change: impl FnOnce(&mut Call)) -> Option<Call> {
-        let mut book = self.lock();
-        book.change(id, |call| {
-            change(call);
-            false
-        });
-        let followed = book.calls.get_mut(&id)?;
-        if !followed.call.progress.status.is_end() {
-            (followed.placed_at, followed.place) = (None, None);
-        }
-        Some(followed.call.clone())
-    }
-
-    /// The present attempt of a call has failed for good; it is to be stored and told.
-    pub(super) fn give_up(&self, id: CallId, now: DateTime<Utc>) {
-        self.lock().change(id, |call| call.give_up(now));
-        self.changed.notify_one();
     }
 
     /// Stops following a call that Asterisk never took.
@@ -426,20 +378,6 @@ impl Book {
             self.unsaved.insert(id);
         }
         untold
-    }
-
-    /// Changes a call outside of reports; the call, if that did anything.
-    fn change_waiting(
-        &mut self,
-        id: CallId,
-        change: impl FnOnce(&mut Call) -> bool,
-    ) -> Option<Call> {
-        let mut moved = false;
-        self.change(id, |call| {
-            moved = change(call);
-            moved
-        });
-        self.calls.get(&id).filter(|_| moved).map(|followed| followed.call.clone())
     }
 
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut Call) -> bool) {

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::asterisks::{LineError, Unsayable, Way};
 use super::pick_did::{Choice, Full, PickError, pick_did, take_back};
-use super::{App, Trunk, call_steps, now};
+use super::{App, call_steps, now};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::call::originate::Originate;
-use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination};
+use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination, PlacedBy};
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::{AreaCode, E164};
 use crate::domain::pace::Answer;
@@ -346,6 +346,7 @@ fn new_call(app: &App, id: CallId, wanted: &MakeCall, pick: &Pick) -> NewCall {
         callback_url: wanted.callback_url.clone(),
         journey: wanted.journey.clone(),
         created_at: now,
+        placed_by: PlacedBy::Rotary,
     };
     NewCall { call: Call::initiated(request, now), key: wanted.key.clone() }
 }
@@ -355,7 +356,7 @@ fn originate(app: &App, call: &Call) -> Originate {
     let request = &call.request;
     Originate {
         id: call.channel_id().to_string(),
-        channel: dial_string(app.settings.trunks.get(&request.trunk), request),
+        channel: dial_string(app, &request.trunk, request.to),
         caller_number: request.from.to_string(),
         caller_name: request.caller_name.clone(),
         destination: request.destination.clone(),
@@ -365,12 +366,13 @@ fn originate(app: &App, call: &Call) -> Originate {
 }
 
 /// Every placeholder stands for a value that cannot hold a dial string's own characters.
-fn dial_string(trunk: Option<&Trunk>, request: &CallRequest) -> String {
-    let template = trunk.map_or_else(|| Trunk::default().dial, |trunk| trunk.dial.clone());
+pub(super) fn dial_string(app: &App, trunk: &TrunkName, to: E164) -> String {
+    let template = app.settings.trunks.get(trunk).cloned().unwrap_or_default();
     template
-        .replace("{to}", &request.to.to_string())
-        .replace("{digits}", &request.to.digits().to_string())
-        .replace("{trunk}", request.trunk.as_str())
+        .dial
+        .replace("{to}", &to.to_string())
+        .replace("{digits}", &to.digits().to_string())
+        .replace("{trunk}", trunk.as_str())
 }
 
 impl From<PickError> for MakeCallError {

@@ -23,8 +23,11 @@ pub mod pace;
 pub mod pick_did;
 pub mod place_queued;
 pub mod replay_callbacks;
+pub mod settle_pick;
 pub mod status;
+pub mod take_pick;
 pub mod warm_up;
+pub mod whose_number;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -6,10 +6,12 @@
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::settle_pick::release;
 use super::{App, call_steps, now};
 use crate::domain::call::Call;
 use crate::domain::did::{DidId, DidState, TrunkName};
 use crate::domain::pace::Refused;
+use crate::domain::pick::TakenPick;
 use crate::domain::rotation::{NotPickable, Pick, Want};
 use crate::domain::tenant::TenantId;
 use crate::store::StoreError;
@@ -64,6 +66,13 @@ pub struct Full {
     pub refused: Refused,
 }
 
+/// What a use is counted for, and stored with.
+#[derive(Clone)]
+enum Purpose {
+    Call(Option<Box<NewCall>>),
+    Pick(Box<TakenPick>),
+}
+
 /// Picks a DID and counts its use together with the call that `call` makes of it.
 ///
 /// When this returns a pick, its use is committed and the index knows it. What `call` refuses is
@@ -71,31 +80,65 @@ pub struct Full {
 pub(super) async fn pick_did(
     app: &App,
     choice: &Choice,
-    call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
+    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
 ) -> Result<(Pick, Option<NewCall>), PickError> {
+    let deadline = Instant::now() + app.settings.patience;
+    let for_call = |pick: &Pick| Ok(Purpose::Call(call(pick)?.map(Box::new)));
+    match pick(app, choice, deadline, for_call).await? {
+        (pick, Purpose::Call(call)) => Ok((pick, call.map(|call| *call))),
+        (_, Purpose::Pick(_)) => unreachable!("this was counted for a call"),
+    }
+}
+
+/// Picks a DID for somebody else to show, and counts its use together with the pick that `taken`
+/// makes of it.
+///
+/// Where it leaves and when is for that other to see to: it takes no place of a trunk, and an
+/// Asterisk of ours need not be up.
+pub(super) async fn pick_for_another(
+    app: &App,
+    choice: &Choice,
+    deadline: Instant,
+    taken: impl Fn(&Pick) -> TakenPick,
+) -> Result<TakenPick, PickError> {
+    let for_another = |pick: &Pick| Ok(Purpose::Pick(Box::new(taken(pick))));
+    match pick(app, choice, deadline, for_another).await? {
+        (_, Purpose::Pick(taken)) => Ok(*taken),
+        (_, Purpose::Call(_)) => unreachable!("this was counted for a pick"),
+    }
+}
+
+/// Picks and says in the meters what came of it.
+async fn pick(
+    app: &App,
+    choice: &Choice,
+    deadline: Instant,
+    purpose: impl FnMut(&Pick) -> Result<Purpose, PickError>,
+) -> Result<(Pick, Purpose), PickError> {
     let begun = Instant::now();
-    let picked = pick(app, choice, call, begun + app.settings.patience).await;
+    let picked = count(app, choice, deadline, purpose).await;
     app.meters.picked(&picked, begun.elapsed());
     picked
 }
 
-async fn pick(
+async fn count(
     app: &App,
     choice: &Choice,
-    mut call: impl FnMut(&Pick) -> Result<Option<NewCall>, PickError>,
     deadline: Instant,
-) -> Result<(Pick, Option<NewCall>), PickError> {
+    mut purpose: impl FnMut(&Pick) -> Result<Purpose, PickError>,
+) -> Result<(Pick, Purpose), PickError> {
     for _ in 0..REFUSALS_MAX {
         let pick = propose(app, choice)?;
-        let call = call(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
-        let recorded = record(app, &pick, call.as_ref(), deadline).await;
-        if let (Some(new), false) = (&call, matches!(recorded, Ok(Recorded::Counted { .. }))) {
+        let purpose = purpose(&pick).inspect_err(|_| app.index.lock().give_back(&pick))?;
+        let recorded = record(app, &pick, &purpose, deadline).await;
+        let counted = matches!(recorded, Ok(Recorded::Counted { .. }));
+        if let (Purpose::Call(Some(new)), false) = (&purpose, counted) {
             app.pace.give_back(new.call.id());
         }
         match recorded? {
             Recorded::Counted { usage_count } => {
                 app.index.lock().settle(&pick, usage_count);
-                return Ok((pick, call));
+                return Ok((pick, purpose));
             }
             Recorded::Refused(row) => learn_in_time(app, &pick, Some(&row), deadline).await?,
             Recorded::Gone => learn_in_time(app, &pick, None, deadline).await?,
@@ -132,15 +175,14 @@ fn propose(app: &App, choice: &Choice) -> Result<Pick, PickError> {
 async fn record(
     app: &App,
     pick: &Pick,
-    call: Option<&NewCall>,
+    purpose: &Purpose,
     deadline: Instant,
 ) -> Result<Recorded, PickError> {
-    let used = Use {
-        tenant: pick.tenant.clone(),
-        did: pick.did,
-        at: now(),
-        call: call.cloned().map(Box::new),
+    let (call, taken) = match purpose.clone() {
+        Purpose::Call(call) => (call, None),
+        Purpose::Pick(taken) => (None, Some(taken)),
     };
+    let used = Use { tenant: pick.tenant.clone(), did: pick.did, at: now(), call, pick: taken };
     let ledger = app.ledger.clone();
     let mut recording = Box::pin(async move { ledger.record(used).await });
 
@@ -153,36 +195,49 @@ async fn record(
         Err(_) => {
             // The group may be committed yet. Whoever asked is told now; the use is settled then.
             let (app, pick) = (app.clone(), pick.clone());
-            let call = call.map(|new| new.call.clone());
+            let purpose = purpose.clone();
             let tasks = app.tasks.clone();
-            tasks.spawn(async move { settle_late(&app, &pick, call, recording.await).await });
+            tasks.spawn(async move { settle_late(&app, &pick, purpose, recording.await).await });
             Err(PickError::TooSlow)
         }
     }
 }
 
-/// Nobody waits for this use any more: if it was counted, it is taken back and its call failed.
+/// Nobody waits for this use any more: if it was counted, it is taken back, its call failed or its
+/// pick released.
 async fn settle_late(
     app: &App,
     pick: &Pick,
-    call: Option<Call>,
+    purpose: Purpose,
     recorded: Result<Recorded, StoreError>,
 ) {
     match recorded {
         Ok(Recorded::Counted { usage_count }) => {
             app.index.lock().settle(pick, usage_count);
-            let failed = call.map(|mut call| {
-                call_steps::began(app, &call);
-                call.fail(now());
-                call_steps::failed(app, &call);
-                call
-            });
-            take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
+            match purpose {
+                Purpose::Call(call) => {
+                    let failed = call.map(|new| fail_late(app, new.call));
+                    take_back(app, &pick.tenant, pick.did, failed.as_ref()).await;
+                }
+                Purpose::Pick(taken) => {
+                    if let Err(error) = release(app, &pick.tenant, taken.id).await {
+                        warn!(did = %pick.did, "keep a use that was not needed: {error}");
+                    }
+                }
+            }
         }
         Ok(Recorded::Refused(row)) => learn_late(app, pick, Some(&row)).await,
         Ok(Recorded::Gone) => learn_late(app, pick, None).await,
         Ok(Recorded::Conflict) | Err(_) => app.index.lock().give_back(pick),
     }
+}
+
+/// The call as it is told of, once, and ended.
+fn fail_late(app: &App, mut call: Call) -> Call {
+    call_steps::began(app, &call);
+    call.fail(now());
+    call_steps::failed(app, &call);
+    call
 }
 
 async fn learn_in_time(

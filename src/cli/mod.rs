@@ -20,6 +20,7 @@ mod house;
 mod import;
 mod keys;
 mod output;
+mod picks;
 mod sse;
 mod status;
 mod tenants;
@@ -81,6 +82,9 @@ enum Command {
     /// List callbacks, and send them again
     #[command(subcommand)]
     Callbacks(callbacks::Command),
+    /// List the DIDs that dialplans and other dialers were given, and give one back
+    #[command(subcommand)]
+    Picks(picks::Command),
     /// Describe, list and change campaigns, the pools that calls pick from
     #[command(subcommand)]
     Campaigns(campaigns::Command),
@@ -153,6 +157,7 @@ fn execute(cli: Cli, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Calls(command) => ask(calls::run(command, &global.client(), output)),
         Command::Events(args) => ask(events::run(args, &global.client(), output)),
         Command::Callbacks(command) => ask(callbacks::run(command, &global.client(), output)),
+        Command::Picks(command) => ask(picks::run(command, &global.client(), output)),
         Command::Campaigns(command) => ask(campaigns::run(command, &global.client(), output)),
         Command::Status => ask(status::run(&global.client(), output)),
         Command::Keys(command) => ask(keys::run(command, &global.client(), output)),

@@ -25,6 +25,7 @@ use crate::app::asterisks::WireSettings;
 use crate::app::deliver_callbacks::CallbackSettings;
 use crate::app::make_call::TIME_LIMIT_MAX;
 use crate::ari;
+use crate::fastagi;
 use crate::http;
 use crate::store;
 use crate::telemetry;
@@ -44,10 +45,10 @@ pub struct Config {
     pub app: app::Settings,
     /// The listeners.
     pub http: http::Settings,
+    /// The dialplans' door.
+    pub agi: fastagi::Settings,
     /// The log.
     pub log: telemetry::Settings,
-    /// What was set and has no effect in this version, as `section.key`.
-    pub without_effect: Vec<String>,
     /// What works and should not stay so, in words that name the key.
     pub warnings: Vec<String>,
 }
@@ -166,8 +167,12 @@ fn assemble(mut sections: Sections, environment: &Environment) -> Result<Config,
             limits: sections.limits.clone(),
             ..http::Settings::default()
         },
+        agi: fastagi::Settings {
+            listen: sections.agi.listen,
+            allow: sections.agi.allow.clone(),
+            ..fastagi::Settings::default()
+        },
         log: sections.log.clone(),
-        without_effect: sections.without_effect(),
         warnings,
         sections,
     };

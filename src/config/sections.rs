@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
 use super::asterisks::OneOrMany;
@@ -13,6 +14,7 @@ use crate::app::meters::MetricsSettings;
 use crate::app::{CallDefaults, ImportLimits};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::TrunkName;
+use crate::fastagi::{self, Network};
 use crate::http::limits;
 use crate::telemetry;
 
@@ -32,9 +34,7 @@ pub struct Sections {
     pub(super) metrics: MetricsSettings,
     pub(super) webhooks: Webhooks,
     pub(super) trunks: BTreeMap<TrunkName, TrunkSection>,
-    /// Sections whose features are not in this version. An operator's file may have them already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agi: Option<toml::Table>,
+    pub(super) agi: Agi,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -88,6 +88,16 @@ pub(super) struct Control {
     pub(super) socket: Option<PathBuf>,
 }
 
+/// `[agi]`: where dialplans come in, and from where.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Agi {
+    pub(super) listen: SocketAddr,
+    /// A list, or in the environment a text with commas.
+    #[serde(deserialize_with = "networks")]
+    pub(super) allow: Vec<Network>,
+}
+
 /// `[webhooks]`: where callbacks may go, and how long they are kept.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,6 +138,13 @@ impl Default for Http {
     }
 }
 
+impl Default for Agi {
+    fn default() -> Self {
+        let fastagi::Settings { listen, allow, .. } = fastagi::Settings::default();
+        Self { listen, allow }
+    }
+}
+
 impl Default for Webhooks {
     fn default() -> Self {
         Self {
@@ -143,6 +160,20 @@ impl Default for Imports {
     fn default() -> Self {
         Self { at_once: ImportLimits::default().at_once }
     }
+}
+
+fn networks<'de, D: Deserializer<'de>>(given: D) -> Result<Vec<Network>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        List(Vec<String>),
+        Text(String),
+    }
+    let texts = match Given::deserialize(given)? {
+        Given::List(texts) => texts,
+        Given::Text(text) => text.split(',').map(|one| one.trim().to_owned()).collect(),
+    };
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// Reads a file. An error names the line and the key.
@@ -165,13 +196,6 @@ impl Sections {
         shown.asterisk.as_mut_slice().iter_mut().for_each(Asterisk::mask);
         shown.store.url = shown.store.url.as_deref().map(mask_password);
         shown
-    }
-
-    /// The keys that are set and have no effect in this version, as `section.key`.
-    pub(super) fn without_effect(&self) -> Vec<String> {
-        let sections = [("agi", &self.agi)];
-        let whole = sections.into_iter().filter(|(_, table)| table.is_some());
-        whole.map(|(name, _)| name.to_owned()).collect()
     }
 }
 

@@ -69,7 +69,6 @@ fn a_trunk_is_paced_as_its_section_says() {
     assert_eq!((b.limits, b.when_full, b.queue_max), (Limits::default(), WhenFull::Queue, 7));
     assert_eq!(rules.tenant, Limits::of(0, 5));
     assert!(config.print().contains("calls_per_second = 20"), "{}", config.print());
-    assert_eq!(config.without_effect, [""; 0]);
 }
 
 #[test]
@@ -230,12 +229,24 @@ fn callbacks_go_inside_only_where_that_is_said() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_named() {
-    let file = file("[agi]\nlisten = \"127.0.0.1:4573\"\n");
+fn dialplans_come_in_from_this_machine_unless_it_says_more() {
+    let read = |pairs: &[(&str, &str)]| read(None, &variables(pairs));
+    let is_allowed = |config: &Config, address: &str| {
+        let address = address.parse().unwrap();
+        config.agi.allow.iter().any(|network| network.contains(address))
+    };
 
-    let config = read(Some(file.path()), &vec![]).unwrap();
+    let usual = read(&[]).unwrap();
+    let more = read(&[("ROTARY_AGI__ALLOW", "127.0.0.1, 10.0.0.0/8")]).unwrap();
+    let file = file("[agi]\nlisten = \"127.0.0.1:9\"\nallow = [\"192.0.2.1/32\"]\n");
+    let other = super::read(Some(file.path()), &vec![]).unwrap();
 
-    assert_eq!(config.without_effect, ["agi"]);
+    assert_eq!(usual.agi.listen, "127.0.0.1:4573".parse().unwrap());
+    assert!(is_allowed(&usual, "127.0.0.1") && !is_allowed(&usual, "10.1.2.3"));
+    assert!(is_allowed(&more, "127.0.0.1") && is_allowed(&more, "10.1.2.3"));
+    assert!(is_allowed(&other, "192.0.2.1") && !is_allowed(&other, "127.0.0.1"));
+    let wrong = read(&[("ROTARY_AGI__ALLOW", "asterisk.example.com")]).err().unwrap().to_string();
+    assert!(wrong.contains("asterisk.example.com"), "{wrong}");
 }
 
 const TWO: &str = "[[asterisk]]\nname = \"pbx-1\"\naddress = \"10.0.0.1:5038\"\n\

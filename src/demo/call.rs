@@ -156,7 +156,7 @@ impl Call {
             Some(Destination::Application { application, data }) => {
                 self.channel.application = (application, data);
             }
-            None => {
+            Some(Destination::Untold) | None => {
                 // Nowhere to go: Asterisk drops it as soon as it is answered.
                 self.script = VecDeque::from([(Duration::ZERO, Step::Finish)]);
             }
@@ -279,7 +279,7 @@ pub(super) fn originate_response(
         Some(Destination::Application { application, data }) => {
             text.header("Application", application).header("Data", data)
         }
-        None => text,
+        Some(Destination::Untold) | None => text,
     };
     text.header("Reason", reason)
         .header("Uniqueid", unique_id)

@@ -144,6 +144,7 @@ fn environment(directory: &Path, asterisk: SocketAddr, secret: &str, port: u16) 
         ("ROTARY_ASTERISK__USERNAME", "rotary".to_owned()),
         ("ROTARY_ASTERISK__SECRET", secret.to_owned()),
         ("ROTARY_HTTP__LISTEN", format!("127.0.0.1:{port}")),
+        ("ROTARY_AGI__LISTEN", "127.0.0.1:0".to_owned()),
         ("ROTARY_CONTROL__SOCKET", place("control.sock")),
         // Whoever tries a callback has its receiver here.
         ("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true".to_owned()),

@@ -14,5 +14,6 @@ pub mod did_csv;
 pub mod json;
 pub mod number;
 pub mod pace;
+pub mod pick;
 pub mod rotation;
 pub mod tenant;

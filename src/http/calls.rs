@@ -230,7 +230,7 @@ fn wait(query: &mut Fields) -> Result<Option<Until>, Problem> {
     }
 }
 
-fn over(refused: domain::Refused, detail: String) -> Problem {
+pub(super) fn over(refused: domain::Refused, detail: String) -> Problem {
     let code = match refused.limit {
         domain::Limit::TrunkChannels => Code::TrunkChannels,
         domain::Limit::TrunkRate => Code::TrunkCps,

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod listen;
 mod metrics;
 pub mod openapi;
+pub mod picks;
 pub mod problem;
 mod request;
 mod request_id;
@@ -67,9 +68,9 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             socket: PathBuf::from("control.sock"),
-            // Both doors full leave handles for the store, Asterisk and 256 callbacks, where 1,024
-            // files may be open.
-            connections_max: 320,
+            // Both doors full leave handles for the store, Asterisk, 96 dialplans and 256 callbacks,
+            // where 1,024 files may be open.
+            connections_max: 288,
             limits: limits::Settings::default(),
         }
     }
@@ -112,6 +113,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::of_tenant))
         .routes(routes!(batch::make))
         .routes(routes!(calls::make_for_journey))
+        .routes(routes!(picks::list, picks::take))
+        .routes(routes!(picks::find, picks::release))
+        .routes(routes!(picks::end))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::replay_dead))
         .routes(routes!(callbacks::replay))

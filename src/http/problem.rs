@@ -100,6 +100,7 @@ codes! {
     RouteNotFound        NOT_FOUND              "route_not_found"        "No such path";
     DidNotFound          NOT_FOUND              "did_not_found"          "No such DID";
     CallNotFound         NOT_FOUND              "call_not_found"         "No such call";
+    PickNotFound         NOT_FOUND              "pick_not_found"         "No such pick";
     CallbackNotFound     NOT_FOUND              "callback_not_found"     "No such callback";
     CampaignNotFound     NOT_FOUND              "campaign_not_found"     "No such campaign";
     TenantNotFound       NOT_FOUND              "tenant_not_found"       "No such tenant";
@@ -109,6 +110,7 @@ codes! {
     BodyTimeout          REQUEST_TIMEOUT        "body_timeout"           "The body came too slowly";
     NoAvailableDid       CONFLICT               "no_available_did"       "No DID can be shown";
     DidNotPickable       CONFLICT               "did_not_pickable"       "This DID cannot be shown now";
+    PickSettled          CONFLICT               "pick_settled"           "The pick is settled";
     DidExists            CONFLICT               "did_exists"             "The DID is already there";
     CampaignExists       CONFLICT               "campaign_exists"        "The campaign is already there";
     TenantExists         CONFLICT               "tenant_exists"          "The tenant is already there";

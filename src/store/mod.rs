@@ -12,9 +12,11 @@ pub mod campaigns;
 pub mod changes;
 pub mod dids;
 mod error;
+pub mod inbound;
 pub mod keys;
 pub mod ledger;
 mod open;
+pub mod picks;
 pub mod tenants;
 
 use std::time::Duration;

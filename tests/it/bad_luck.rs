@@ -52,6 +52,7 @@ fn command(folder: &Path) -> Command {
         .env("STATE_DIRECTORY", folder)
         .env("RUNTIME_DIRECTORY", folder)
         .env("ROTARY_HTTP__LISTEN", "127.0.0.1:0")
+        .env("ROTARY_AGI__LISTEN", "127.0.0.1:0")
         .env("ROTARY_ASTERISK__ADDRESS", "127.0.0.1:1")
         .env("ROTARY_LOG__LEVEL", "debug")
         .arg("serve")

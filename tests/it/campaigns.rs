@@ -359,7 +359,8 @@ async fn use_often(house: &House, did: String, uses: u32) {
     let app = &house.running.app;
     let (tenant, did) = (TenantId::default_tenant(), DidId(did.parse().unwrap()));
     let counting = (0..uses).map(|_| {
-        let used = Use { tenant: tenant.clone(), did, at: rotary::app::now(), call: None };
+        let used =
+            Use { tenant: tenant.clone(), did, at: rotary::app::now(), call: None, pick: None };
         app.ledger.record(used)
     });
     join_all(counting).await.into_iter().for_each(|counted| drop(counted.unwrap()));

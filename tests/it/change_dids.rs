@@ -152,6 +152,7 @@ async fn a_spent_did_is_picked_again_after_a_reset() {
         did: pick.did,
         at: rotary::app::now(),
         call: None,
+        pick: None,
     };
     house.running.app.ledger.record(used).await.unwrap();
     index.lock().settle(&pick, 1);

@@ -135,6 +135,7 @@ impl House {
             ("STATE_DIRECTORY", place),
             ("RUNTIME_DIRECTORY", place),
             ("ROTARY_HTTP__LISTEN", "127.0.0.1:0"),
+            ("ROTARY_AGI__LISTEN", "127.0.0.1:0"),
             ("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true"),
         ];
         let (file, asterisk) = &configured;
@@ -144,6 +145,9 @@ impl House {
         let environment = environment.into_iter().chain(lone.into_iter().flatten());
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut config = config::read(file.as_deref(), &environment.collect()).unwrap();
+        // A busy machine is no reason for a default answer; a story about time says its own.
+        config.agi.answer_within = crate::wait::PATIENCE;
+        config.agi.prelude_patience = crate::wait::PATIENCE;
         change(&mut config);
         Self { running: daemon::start(config).await.unwrap(), folder, configured }
     }

@@ -32,7 +32,10 @@ pub(crate) struct Acme {
     pub(crate) import: String,
     /// One of four that were given up.
     pub(crate) callback: String,
+    /// One that is not settled.
+    pub(crate) pick: String,
     pub(crate) dids_cursor: String,
+    pub(crate) picks_cursor: String,
     pub(crate) calls_cursor: String,
     pub(crate) callbacks_cursor: String,
     /// What the ids of the daemon's events begin with.
@@ -104,6 +107,7 @@ async fn a_cursor_of_anothers_list_goes_on_in_ones_own(town: &Town) {
         ("/api/asterisk-dids", &town.acme.dids_cursor),
         ("/api/calls", &town.acme.calls_cursor),
         ("/api/callbacks", &town.acme.callbacks_cursor),
+        ("/api/picks", &town.acme.picks_cursor),
     ] {
         let ask = Ask::get(&format!("{list}?cursor={cursor}&limit=1000")).key(&key);
 
@@ -236,6 +240,12 @@ impl Acme {
             acme(call("+14155550123", "step-1", Some(&receiver.url))).await,
             acme(call("+14155550124", "step-2", None)).await,
         ];
+        let pick = json!({"to": "+14155550123"});
+        let picks = [
+            acme(Ask::post("/api/picks", &pick)).await.text("pickId").to_owned(),
+            acme(Ask::post("/api/picks", &pick)).await.text("pickId").to_owned(),
+        ];
+        let some_picks = acme(Ask::get("/api/picks?limit=1")).await;
         let body = json!({"role": "operator", "tenantId": "acme", "label": "acme-label"});
         let key = acme(Ask::post("/api/keys", &body)).await;
         for campaign in ["c_acme", "c_both"] {
@@ -280,10 +290,11 @@ impl Acme {
         for callback in &callbacks {
             words.push(callback["id"].as_str().unwrap().to_owned());
         }
+        words.extend(picks.clone());
         words.push(receiver.url.clone());
         words.push(routes::FREE[1..].to_owned());
         words.push(import.text("importId").to_owned());
-        assert_eq!(words.len(), 9 + 3 + 4 + 5, "{words:?}");
+        assert_eq!(words.len(), 9 + 3 + 4 + 7, "{words:?}");
         Self {
             did: all.body["data"][0]["id"].as_str().unwrap().to_owned(),
             number: all.body["data"][0]["number"].as_str().unwrap().to_owned(),
@@ -291,6 +302,8 @@ impl Acme {
             key: key.text("id").to_owned(),
             import: import.text("importId").to_owned(),
             dids_cursor: dids.text("nextCursor").to_owned(),
+            pick: picks[0].clone(),
+            picks_cursor: some_picks.text("nextCursor").to_owned(),
             callback: callbacks[0]["id"].as_str().unwrap().to_owned(),
             callbacks_cursor: some.text("nextCursor").to_owned(),
             run,

@@ -12,7 +12,9 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 use rotary::ami::codec::{Codec, Incoming};
 use rotary::ami::frame::Frame;
 use rotary::ami::report;
-use rotary::domain::call::{Call, CallId, CallRequest, CallStatus, Destination, Report, SETTLE};
+use rotary::domain::call::{
+    Call, CallId, CallRequest, CallStatus, Destination, PlacedBy, Report, SETTLE,
+};
 use rotary::domain::did::{DidId, TrunkName};
 use rotary::domain::tenant::TenantId;
 use serde_json::Value;
@@ -307,6 +309,7 @@ fn call(id: CallId, now: DateTime<Utc>) -> Call {
         reason: None,
         time_limit_seconds: None,
         created_at: now,
+        placed_by: PlacedBy::Rotary,
     };
     Call::initiated(request, now)
 }

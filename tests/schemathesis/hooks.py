@@ -41,11 +41,14 @@ def before_load_schema(context, schema):
             kind.pop("examples", None)
 
 
-# A cursor is opaque: only what a list has given is one. Whoever revokes the key in hand asks nothing more. And where
-# Asterisk's buffers bound a text by bytes, JSON Schema can only bound its characters.
+# A cursor is opaque: only what a list has given is one. Whoever revokes the key in hand asks nothing more. A header
+# that nobody described is no fault: every proxy adds some. And where Asterisk's buffers bound a text by bytes, JSON
+# Schema can only bound its characters.
 @schemathesis.hook
 def filter_case(context, case):
     revokes = case.method == "DELETE" and os.environ["ROTARY_KEY_ID"] in str((case.path_parameters or {}).get("id"))
+    if any(name.lower().startswith("x-schemathesis") for name in mapping(case.headers)):
+        return False
     return not revokes and "cursor" not in (case.query or {}) and fits(mapping(case.body))
 
 
@@ -71,7 +74,7 @@ def before_call(context, case, kwargs):
             body["id"] = own
         if is_tenant(body.get("tenantId")) and (tenant is None or is_tenant(tenant)):
             body["tenantId"] = tenant or "default"
-    if case.operation.label in ("POST /api/calls", "POST /api/journeys/make-call"):
+    if case.operation.label in ("POST /api/calls", "POST /api/journeys/make-call", "POST /api/picks"):
         if is_tenant(given.get("X-Tenant-Id")):
             case.headers["X-Tenant-Id"] = "default"
         if is_tenant(body.get("tenantId")):

@@ -320,6 +320,7 @@ pub(super) fn call(id: u128) -> Call {
         callback_url: None,
         journey: None,
         created_at: at(0),
+        placed_by: Default::default(),
     };
     Call::initiated(request, at(0))
 }

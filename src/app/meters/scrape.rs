@@ -13,6 +13,7 @@ use super::{counter, gauge};
 use crate::ami::client::Counters;
 use crate::app::App;
 use crate::app::asterisks::Wire;
+use crate::domain::did::TrunkName;
 
 /// How long the store may take to say how it is before it counts as down for this look.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
@@ -81,15 +82,17 @@ fn calls(app: &App) {
     }
 }
 
-/// Of the trunks that the configuration names; the names of others are the users'.
+/// Of the default trunk and those that the configuration names; the names of others are the users'.
 fn trunks(app: &App) {
-    for trunk in app.pace.trunks() {
-        if app.settings.trunks.contains_key(&trunk.name) {
-            let labels = [("trunk", trunk.name.as_str())];
-            set(app, "rotary_calls_queued", &labels, trunk.queued as f64);
-            let slowed_down = f64::from(u8::from(trunk.slowed_down));
-            set(app, "rotary_trunk_slowed_down", &labels, slowed_down);
-        }
+    let states = app.pace.trunks();
+    let usual = TrunkName::pjsip();
+    for name in app.settings.trunks.keys().chain([&usual]) {
+        let state = states.iter().find(|state| state.name == *name);
+        let labels = [("trunk", name.as_str())];
+        let queued = state.map_or(0, |state| state.queued);
+        set(app, "rotary_calls_queued", &labels, queued as f64);
+        let slowed_down = state.is_some_and(|state| state.slowed_down);
+        set(app, "rotary_trunk_slowed_down", &labels, f64::from(u8::from(slowed_down)));
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination};
+use crate::domain::call::{Call, CallId, CallRequest, CallStatus, Destination, PlacedBy};
 use crate::domain::did::{DidId, TrunkName};
 
 macro_rules! recorded {
@@ -164,6 +164,7 @@ fn call(now: DateTime<Utc>) -> Call {
         reason: None,
         time_limit_seconds: None,
         created_at: now,
+        placed_by: PlacedBy::Rotary,
     };
     Call::initiated(request, now)
 }

@@ -18,6 +18,7 @@ mod channel_id;
 mod ending;
 pub mod originate;
 mod progress;
+mod request;
 pub mod view;
 
 use std::fmt;
@@ -31,11 +32,8 @@ use self::cause::Cause;
 pub use self::channel_id::ChannelId;
 pub use self::ending::HangUp;
 pub use self::progress::Progress;
+pub use self::request::{CallRequest, Destination, PlacedBy};
 use super::asterisk::AsteriskName;
-use super::did::{DidId, TrunkName};
-use super::number::E164;
-use super::rotation::Reason;
-use super::tenant::{CampaignId, TenantId};
 
 /// How long the rest of a call's end may take to arrive after its first piece.
 pub const SETTLE: TimeDelta = TimeDelta::seconds(2);
@@ -70,66 +68,6 @@ pub enum CallStatus {
     Canceled,
     /// It could not be completed, or how it ended is not known.
     Failed,
-}
-
-/// Where an answered call goes in Asterisk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", untagged)]
-pub enum Destination {
-    /// An extension of the dialplan.
-    Dialplan {
-        /// The context, such as `DynamicIVR`.
-        context: String,
-        /// The extension, such as `s`.
-        exten: String,
-        /// The priority, from 1.
-        priority: u32,
-    },
-    /// One dialplan application.
-    Application {
-        /// Its name, such as `Playback`.
-        application: String,
-        /// Its arguments, possibly empty.
-        data: String,
-    },
-}
-
-/// What was asked for, and the DID chosen for it. Does not change, but for the trunk of a call that
-/// goes out again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallRequest {
-    /// The call's id.
-    pub id: CallId,
-    /// Who places it.
-    pub tenant: TenantId,
-    /// Who is called.
-    pub to: E164,
-    /// The DID shown.
-    pub did: DidId,
-    /// That DID's number.
-    pub from: E164,
-    /// Why that DID; none for a call that was placed before this was remembered.
-    pub reason: Option<Reason>,
-    /// Where the call leaves.
-    pub trunk: TrunkName,
-    /// The pool the DID was picked from, if one was asked for.
-    pub campaign: Option<CampaignId>,
-    /// Where the answered call goes.
-    pub destination: Destination,
-    /// Channel variables, in the order they were given.
-    pub variables: Vec<(String, String)>,
-    /// The name shown beside the number.
-    pub caller_name: Option<String>,
-    /// How long the phone may ring, in seconds.
-    pub ring_timeout_seconds: u32,
-    /// How long the answered call may last, in seconds from the answer; none is without end.
-    pub time_limit_seconds: Option<u32>,
-    /// Where changes are posted.
-    pub callback_url: Option<String>,
-    /// The journey engine's own reference, given back as it came.
-    pub journey: Option<serde_json::Value>,
-    /// When the request was accepted.
-    pub created_at: DateTime<Utc>,
 }
 
 /// What Asterisk reported about a call.

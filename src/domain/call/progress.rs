@@ -92,9 +92,14 @@ impl Progress {
         Some((self.ended_at? - self.initiated_at?).num_seconds().max(0))
     }
 
-    /// From the answer to the end, in whole seconds; 0 for a call never answered, none before the end.
+    /// From the answer to the end, in whole seconds; 0 for a call never answered, none before the end or where a
+    /// dialplan did not say when its call was answered.
     pub fn talk_seconds(&self) -> Option<i64> {
         let ended = self.ended_at?;
-        Some(self.answered_at.map_or(0, |answered| (ended - answered).num_seconds().max(0)))
+        match self.answered_at {
+            Some(answered) => Some((ended - answered).num_seconds().max(0)),
+            None if self.status == CallStatus::Completed => None,
+            None => Some(0),
+        }
     }
 }

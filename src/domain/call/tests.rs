@@ -2,6 +2,8 @@
 
 use super::view::CallView;
 use super::*;
+use crate::domain::did::{DidId, TrunkName};
+use crate::domain::tenant::TenantId;
 
 const BUSY: Report = Report::HungUp { cause: 17, sip_code: Some(486) };
 const SILENT_HANGUP: Report = Report::HungUp { cause: 0, sip_code: None };
@@ -206,6 +208,7 @@ pub(super) fn call() -> (Call, impl Fn(i64) -> DateTime<Utc>) {
         callback_url: None,
         journey: None,
         created_at: at(0),
+        placed_by: PlacedBy::Rotary,
     };
     (Call::initiated(request, at(0)), at)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::cause::Cause;
-use super::{Call, CallId, CallStatus, Destination};
+use super::{Call, CallId, CallStatus, Destination, PlacedBy};
 use crate::domain::asterisk::AsteriskName;
 use crate::domain::did::{DidId, TrunkName};
 use crate::domain::number::E164;
@@ -55,8 +55,8 @@ pub struct CallView {
     pub variables: Map<String, Value>,
     /// The name shown beside the number.
     pub caller_name: Option<String>,
-    /// How long the phone may ring.
-    pub ring_timeout_seconds: u32,
+    /// How long the phone may ring; none where the dialplan placed the call.
+    pub ring_timeout_seconds: Option<u32>,
     /// How long the answered call may last, from the answer.
     #[serde(default)]
     pub time_limit_seconds: Option<u32>,
@@ -64,6 +64,9 @@ pub struct CallView {
     pub callback_url: Option<String>,
     /// The journey engine's own reference.
     pub journey: Option<Value>,
+    /// Who placed it: `rotary`, or a `dialplan` with a DID that it picked.
+    #[serde(default)]
+    pub placed_by: PlacedBy,
     /// Why it ended.
     pub cause: Option<CauseView>,
     /// The SIP status that ended it.
@@ -101,7 +104,7 @@ pub struct CallDidView {
     pub number: E164,
     /// Where the call leaves.
     pub trunk: TrunkName,
-    /// Why this one.
+    /// Why this one, where that is on record.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -158,10 +161,11 @@ impl From<&Call> for CallView {
                 .map(|(name, value)| (name.clone(), value.clone().into()))
                 .collect(),
             caller_name: request.caller_name.clone(),
-            ring_timeout_seconds: request.ring_timeout_seconds,
+            ring_timeout_seconds: Some(request.ring_timeout_seconds).filter(|limit| *limit > 0),
             time_limit_seconds: request.time_limit_seconds,
             callback_url: request.callback_url.clone(),
             journey: request.journey.clone(),
+            placed_by: request.placed_by,
             cause: progress.cause.map(CauseView::from),
             sip_code: progress.sip_code,
             created_at: request.created_at,
@@ -199,6 +203,7 @@ impl CallView {
                 self.application = Some(application.clone());
                 self.data = Some(data.clone());
             }
+            Destination::Untold => {}
         }
     }
 }

@@ -221,3 +221,38 @@ pub(in crate::http) struct NewTenantBody {
     #[schema(max_length = 200)]
     name: Option<String>,
 }
+
+/// A DID to pick.
+#[derive(ToSchema)]
+#[schema(as = NewPickRequest, rename_all = "camelCase")]
+pub(in crate::http) struct NewPickBody {
+    /// Who will be called; without it the call cannot be among the calls later.
+    to: Option<Callee>,
+    /// The pool to pick from; every DID of the tenant where left out.
+    campaign_id: Option<CampaignId>,
+}
+
+/// How a pick's call ended.
+#[derive(ToSchema)]
+#[schema(as = PickOutcomeRequest, rename_all = "camelCase")]
+pub(in crate::http) struct PickOutcomeBody {
+    /// How.
+    status: CallEnd,
+    /// Why, by Q.850; 0 where left out, which is "not known".
+    #[schema(minimum = 0, maximum = 127)]
+    cause: Option<u32>,
+    /// For how long people talked, where the call is `completed`.
+    #[schema(minimum = 0, maximum = 604_800)]
+    talk_seconds: Option<u32>,
+}
+
+/// The ends of calls.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+enum CallEnd {
+    Completed,
+    Busy,
+    NoAnswer,
+    Canceled,
+    Failed,
+}

@@ -16,6 +16,7 @@ const LEFT_OUT: &[&str] = &[
     "current",
     "data",
     "detail",
+    "dial",
     "field",
     "headStart",
     "importId",

@@ -20,12 +20,13 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(super) use self::asked::{
     ChangeCampaignBody, ChangeDidBody, ImportForm, JourneyNodeBody, MakeCallBody, NewCampaignBody,
-    NewDidBody, NewKeyBody, NewTenantBody,
+    NewDidBody, NewKeyBody, NewPickBody, NewTenantBody, PickOutcomeBody,
 };
 pub(super) use self::parameters::{
     AuditQuery, CallEventsQuery, CallListQuery, CallbackListQuery, DidFilterQuery, DidOrderQuery,
     EventsQuery, IdempotencyKey, ImportQuery, KeyListQuery, LastOfCall, LastOfTenant,
-    MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid, ReplayQuery,
+    MakeCallQuery, NextQuery, PageQuery, PathCampaign, PathTenant, PathUuid, PickListQuery,
+    ReplayQuery,
 };
 pub(super) use self::refusals::{BODY, DOOR, HEAD, problems, refusals};
 pub(super) use self::schemas::{BatchResults, CallLines, DidCsv};
@@ -50,6 +51,7 @@ pub(super) use self::schemas::{BatchResults, CallLines, DidCsv};
     ),
     tags(
         (name = "Calls", description = "Place calls and follow them."),
+        (name = "Picks", description = "DIDs for calls that dialplans and other dialers place."),
         (name = "Callbacks", description = "What a call's `callbackUrl` was told of it."),
         (name = "DIDs", description = "The numbers that may be shown as caller ID."),
         (name = "Campaigns", description = "Pools of DIDs, and how they are picked from."),

@@ -132,6 +132,20 @@ pub(in crate::http) struct CallListQuery {
     cursor: Option<String>,
 }
 
+/// Which picks to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct PickListQuery {
+    /// Only those that are settled, or only the others.
+    settled: Option<bool>,
+    /// How many at once; 100 where left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// The `nextCursor` of the part before, asked for with the same filters.
+    #[param(min_length = 1, max_length = 200)]
+    cursor: Option<String>,
+}
+
 /// How a call's events are told.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -181,7 +195,7 @@ enum EventType {
 #[into_params(parameter_in = Header)]
 pub(in crate::http) struct LastOfCall {
     /// The `id` of the last event that was read: only later ones are told.
-    #[param(rename = "Last-Event-ID", maximum = 2_147_483_647)]
+    #[param(rename = "Last-Event-ID", maximum = 4_294_967_295_i64)]
     last: Option<u32>,
 }
 
@@ -190,7 +204,7 @@ pub(in crate::http) struct LastOfCall {
 #[into_params(parameter_in = Header)]
 pub(in crate::http) struct LastOfTenant {
     /// The `id` of the last event that was read: all later ones are told. Any other text is an id of which nothing is known.
-    #[param(rename = "Last-Event-ID", max_length = 200)]
+    #[param(rename = "Last-Event-ID")]
     last: Option<String>,
 }
 

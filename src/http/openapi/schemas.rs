@@ -9,11 +9,12 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::asterisk::AsteriskName;
-use crate::domain::call::{CallId, CallStatus};
+use crate::domain::call::{CallId, CallStatus, PlacedBy};
 use crate::domain::callback::{CallbackId, CallbackStatus};
 use crate::domain::campaign::Join;
 use crate::domain::did::{DidId, DidStatus, TrunkName};
 use crate::domain::number::{AreaCode, E164, Region};
+use crate::domain::pick::{PickId, PickStatus};
 use crate::domain::tenant::{CampaignId, TenantId};
 use crate::store::keys::Role;
 
@@ -71,6 +72,15 @@ schemas! {
     CallStatus "CallStatus": words(
         "`queued` → `initiated` → `ringing` → `in-progress` → `completed`, or `busy`, `no-answer`, `canceled`, `failed`.",
         &["queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "canceled", "failed"],
+    );
+    PlacedBy "PlacedBy": words(
+        "`rotary`, or `dialplan`: placed elsewhere with a DID that was picked for it, and on record once it has ended.",
+        &["rotary", "dialplan"],
+    );
+    PickId "PickId": uuid("The id of a pick, also that of the call it was for.");
+    PickStatus "PickStatus": words(
+        "`open` (nobody has said what became of it), `released` (given back), `settled` (its call is over).",
+        &["open", "released", "settled"],
     );
     CallbackId "CallbackId": uuid("The id of a callback, also its `webhook-id`.");
     CallbackStatus "CallbackStatus": words(

@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::domain::call::cause::Cause;
-use crate::domain::call::{Call, CallId, CallRequest, Destination, Progress};
+use crate::domain::call::{Call, CallId, CallRequest, Destination, PlacedBy, Progress};
 use crate::domain::did::DidId;
 use crate::store::Unreadable;
 
@@ -39,6 +39,7 @@ pub(super) struct CallRow {
     pub(super) announced: i64,
     queued_at: Option<DateTime<Utc>>,
     attempt: i64,
+    placed_by: String,
 }
 
 impl TryFrom<CallRow> for Call {
@@ -74,6 +75,10 @@ impl TryFrom<CallRow> for Call {
             callback_url: row.callback_url,
             journey: row.journey.map(|journey| journey.0),
             created_at: row.created_at,
+            placed_by: match row.placed_by.as_str() {
+                "dialplan" => PlacedBy::Dialplan,
+                _ => PlacedBy::Rotary,
+            },
         };
         let progress = Progress {
             status: row.status.parse().map_err(|error| Unreadable::new(id, error))?,

@@ -27,10 +27,12 @@ use uuid::Uuid;
 
 pub use self::ask::Ledger;
 use self::measure::Groups;
+pub use self::take_back::Released;
 pub use self::writer::LedgerWriter;
 use super::Store;
 use crate::domain::call::Call;
 use crate::domain::did::{DidId, DidState};
+use crate::domain::pick::TakenPick;
 use crate::domain::tenant::TenantId;
 
 /// The daemon that counts, the same over its restarts; calls remember it.
@@ -48,6 +50,8 @@ pub struct Use {
     pub at: DateTime<Utc>,
     /// The call it is for, stored with it; none for a pick without a call.
     pub call: Option<Box<NewCall>>,
+    /// The pick that a dialplan or another dialer is given, stored with it.
+    pub pick: Option<Box<TakenPick>>,
 }
 
 /// A call to store with its use.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::group::{Outcome, Taken, Turn, Uses, WriterRow};
 use super::{NewCall, Use, WriterId};
+use crate::domain::pick::TakenPick;
 use crate::domain::rotation::Reason;
 use crate::domain::tenant::TenantId;
 use crate::store::dids::saturate;
@@ -52,6 +53,11 @@ const STORE: &str = "insert into calls (id, tenant_id, did_id, from_number, to_n
      value ->> 12, value ->> 13, value ->> 14, value ->> 15, $2, value ->> 16, unhex(value ->> 17), \
      value ->> 18, value ->> 19, value ->> 20, case value ->> 14 when 'queued' then value ->> 13 end \
      from json_each($1)";
+
+const STORE_PICKS: &str = "insert into picks (id, tenant_id, did_id, number, trunk, campaign_id, to_number, \
+     created_at, writer) \
+     select unhex(value ->> 0), value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, \
+     value ->> 5, value ->> 6, value ->> 7, $2 from json_each($1)";
 
 const REFUSE: &str = "update ledger_writers set refused = $2 where writer = $1";
 
@@ -219,27 +225,32 @@ async fn count_singly(
     Ok(outcomes)
 }
 
-/// Stores the calls of the uses that were counted, and which were not.
+/// Stores the calls and picks of the uses that were counted, and which were not.
 async fn store(
     db: &mut SqliteConnection,
     writer: WriterId,
     uses: &Uses,
     outcomes: &[Outcome],
 ) -> Result<(), sqlx::Error> {
-    let mut calls = Vec::new();
+    let (mut calls, mut picks) = (Vec::new(), Vec::new());
     let mut refused = Vec::new();
     for (place, (used, outcome)) in uses.iter().zip(outcomes).enumerate() {
         match outcome {
-            Outcome::Counted { .. } => calls.extend(used.call.as_deref().map(call_values)),
+            Outcome::Counted { .. } => {
+                calls.extend(used.call.as_deref().map(call_values));
+                picks.extend(used.pick.as_deref().map(pick_values));
+            }
             Outcome::Refused | Outcome::Conflict => refused.push(place),
         }
     }
-    if !calls.is_empty() {
-        sqlx::query(STORE)
-            .bind(Value::Array(calls).to_string())
-            .bind(writer.0)
-            .execute(&mut *db)
-            .await?;
+    for (text, rows) in [(STORE, calls), (STORE_PICKS, picks)] {
+        if !rows.is_empty() {
+            sqlx::query(text)
+                .bind(Value::Array(rows).to_string())
+                .bind(writer.0)
+                .execute(&mut *db)
+                .await?;
+        }
     }
     if !refused.is_empty() {
         sqlx::query(REFUSE)
@@ -280,6 +291,19 @@ fn call_values(new: &NewCall) -> Value {
         progress.asterisk,
         request.time_limit_seconds,
         request.reason.map(Reason::as_str),
+    ])
+}
+
+fn pick_values(pick: &TakenPick) -> Value {
+    json!([
+        id_text(pick.id.0),
+        pick.tenant,
+        id_text(pick.did.0),
+        pick.number,
+        pick.trunk,
+        pick.campaign,
+        pick.to,
+        time_text(stored_time(pick.created_at)),
     ])
 }
 

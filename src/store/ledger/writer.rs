@@ -238,7 +238,7 @@ impl LedgerWriter {
         Ok(row.map_or(Recorded::Gone, |did| Recorded::Refused(DidState::from(&did))))
     }
 
-    /// Nobody waits for these uses: their calls will not be placed.
+    /// Nobody waits for these uses: their calls will not be placed, their picks not shown.
     async fn take_back_abandoned(&mut self) {
         for used in std::mem::take(&mut self.abandoned) {
             let failed = used.call.as_ref().map(|new| {
@@ -246,7 +246,15 @@ impl LedgerWriter {
                 call.fail(Utc::now());
                 call
             });
-            let taken = self.store.take_back(&used.tenant, used.did, failed.as_ref()).await;
+            let taken = match &used.pick {
+                Some(pick) => {
+                    self.store.release_pick(&used.tenant, pick.id, Utc::now()).await.map(drop)
+                }
+                None => {
+                    let taken = self.store.take_back(&used.tenant, used.did, failed.as_ref());
+                    taken.await.map(drop)
+                }
+            };
             if let Err(error) = taken {
                 tracing::warn!(did = %used.did, %error, "a use whose asker left stays counted");
             }

@@ -34,8 +34,9 @@ impl Record {
             rows.push((table.clone(), self.rows(&table, tenant).await));
         }
         let count = |name| rows.iter().find(|(table, _)| table == name).unwrap().1.len();
-        let counts = ["asterisk_dids", "calls", "api_keys", "campaigns", "callbacks"].map(count);
-        assert!(tenant != "acme" || counts == [2, 2, 1, 2, 4], "{rows:?}");
+        let counts =
+            ["asterisk_dids", "calls", "api_keys", "campaigns", "callbacks", "picks"].map(count);
+        assert!(tenant != "acme" || counts == [2, 2, 1, 2, 4, 2], "{rows:?}");
         rows
     }
 

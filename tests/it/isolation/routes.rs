@@ -48,6 +48,9 @@ const REJECTED: &str = "/api/asterisk-dids/imports/{id}/rejected";
 const CALLBACKS: &str = "/api/callbacks";
 const REPLAY: &str = "/api/callbacks/{id}/replay";
 const REPLAY_DEAD: &str = "/api/callbacks/replay";
+const PICKS: &str = "/api/picks";
+const PICK: &str = "/api/picks/{id}";
+const OUTCOME: &str = "/api/picks/{id}/outcome";
 const BATCH: &str = "/api/calls/batch";
 const NODE: &str = "/api/journeys/make-call";
 const TO: &str = "+14155550199";
@@ -158,6 +161,22 @@ pub(super) const ROUTES: &[Route] = &[
     }),
     route("POST", NODE, NOBODY, Own(403), |_| {
         vec![Ask::post(NODE, &json!({"type": "MAKE_CALL", "tenantId": "acme", "to": TO}))]
+    }),
+    route("GET", PICKS, ALL, Own(200), |_| {
+        vec![Ask::get("/api/picks?limit=1000"), Ask::get("/api/picks?settled=false")]
+    }),
+    route("POST", PICKS, CALLERS, Own(201), |_| vec![Ask::post(PICKS, &json!({"to": TO}))]),
+    route("POST", PICKS, CALLERS, Own(409), |_| {
+        vec![Ask::post(PICKS, &json!({"to": TO, "campaignId": "c_acme"}))]
+    }),
+    route("GET", PICK, ALL, NotFound("pick_not_found"), |acme| {
+        vec![Ask::get(&PICK.replace("{id}", &acme.pick))]
+    }),
+    route("DELETE", PICK, CALLERS, NotFound("pick_not_found"), |acme| {
+        vec![Ask::delete(&PICK.replace("{id}", &acme.pick))]
+    }),
+    route("POST", OUTCOME, CALLERS, NotFound("pick_not_found"), |acme| {
+        vec![Ask::post(&OUTCOME.replace("{id}", &acme.pick), &json!({"status": "busy"}))]
     }),
     route("GET", CALLBACKS, ALL, Own(200), |acme| {
         vec![

@@ -76,7 +76,7 @@ impl Asterisk {
 
     /// Where encrypted AMI listens, if it does.
     pub(crate) fn encrypted_address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.ports.first() + 2).into()
+        ([127, 0, 0, 1], self.ports.first() + 3).into()
     }
 
     /// Where AMI listens, as `127.0.0.1:12345`: Rotary's `asterisk.address`.
@@ -144,6 +144,15 @@ impl Asterisk {
         let output = cli.args(["cli", path_text(self.dir.path()), command]).output().await;
         let output = output.expect("run the CLI");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Adds to its dialplan.
+    pub(crate) async fn add_dialplan(&self, text: &str) {
+        let path = self.dir.path().join("etc/extensions.conf");
+        let known = std::fs::read_to_string(&path).expect("read the dialplan");
+        std::fs::write(&path, format!("{known}{text}")).expect("write the dialplan");
+        let said = self.cli("dialplan reload").await;
+        assert!(said.contains("reloaded"), "{said}");
     }
 
     /// What Asterisk logged, notices and worse.

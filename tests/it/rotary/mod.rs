@@ -61,7 +61,11 @@ impl Rotary {
         let nobody = format!("127.0.0.1:{}", ports.first() + 1);
         let rotary = Self { process: None, runs: 0, environment: Vec::new(), dir, ports };
         let listen = rotary.tcp_address().to_string();
-        rotary.set("ROTARY_HTTP__LISTEN", &listen).set("ROTARY_ASTERISK__ADDRESS", &nobody)
+        let agi = rotary.agi_address().to_string();
+        rotary
+            .set("ROTARY_HTTP__LISTEN", &listen)
+            .set("ROTARY_AGI__LISTEN", &agi)
+            .set("ROTARY_ASTERISK__ADDRESS", &nobody)
     }
 
     /// One that has not begun, beside that Asterisk.
@@ -275,6 +279,11 @@ impl Rotary {
     /// Where TCP is served.
     pub(crate) fn tcp_address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports.first()).into()
+    }
+
+    /// Where FastAGI is served.
+    pub(crate) fn agi_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.first() + 2).into()
     }
 
     fn log_file(&self, run: usize) -> PathBuf {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
+use super::picks::{pick_of, use_for};
 use super::{
     call_from, insert, on_postgres, run_ledger, tenant, usage, use_of, use_with_call, writer,
 };
@@ -49,6 +50,14 @@ async fn a_lost_answer_counts_nothing_twice_and_leaves_no_caller_in_doubt() {
 
     assert_eq!(counted, Recorded::Counted { usage_count: 1 });
     assert_eq!(usage(&own, &other).await, 1);
+
+    let pick = pick_of(&other);
+    line.cut_next_answer.store(true, Ordering::SeqCst);
+    let counted = running.ledger.record(use_for(&other, &pick)).await.unwrap();
+
+    assert!(!line.cut_next_answer.load(Ordering::SeqCst), "the answer was lost");
+    assert_eq!(counted, Recorded::Counted { usage_count: 2 });
+    assert!(own.pick(&tenant(), pick.id).await.unwrap().is_some());
     running.stop().await.unwrap();
 }
 

@@ -15,6 +15,7 @@ mod ledger;
 mod lists;
 mod lost_answer;
 mod open;
+mod picks;
 mod queued;
 
 use std::ops::Deref;
@@ -190,6 +191,7 @@ pub(super) fn call_from(did: &Did) -> Call {
         callback_url: Some("https://example.com/hook".into()),
         journey: Some(serde_json::json!({"journeyId": "j_1", "nodeId": "n_4"})),
         created_at: now(),
+        placed_by: Default::default(),
     };
     let mut call = Call::initiated(request, now());
     call.sent_to("pbx-1".parse().unwrap());
@@ -197,7 +199,7 @@ pub(super) fn call_from(did: &Did) -> Call {
 }
 
 pub(super) fn use_of(did: &Did) -> Use {
-    Use { tenant: did.tenant.clone(), did: did.id, at: now(), call: None }
+    Use { tenant: did.tenant.clone(), did: did.id, at: now(), call: None, pick: None }
 }
 
 pub(super) fn use_with_call(did: &Did, call: Call) -> Use {

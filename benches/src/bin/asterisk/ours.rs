@@ -45,6 +45,7 @@ pub async fn run(real: &Real, half: f64) -> anyhow::Result<Measured> {
         ("STATE_DIRECTORY", path.clone()),
         ("RUNTIME_DIRECTORY", path),
         ("ROTARY_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
+        ("ROTARY_AGI__LISTEN", "127.0.0.1:0".to_owned()),
         ("ROTARY_STORE__URL", postgres.url()),
         ("ROTARY_ASTERISK__ADDRESS", through.to_string()),
         ("ROTARY_ASTERISK__SECRET", SECRET.to_owned()),

@@ -32,6 +32,7 @@ pub async fn open(more: &[(&str, String)]) -> anyhow::Result<House> {
         ("STATE_DIRECTORY", path.clone()),
         ("RUNTIME_DIRECTORY", path),
         ("ROTARY_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
+        ("ROTARY_AGI__LISTEN", "127.0.0.1:0".to_owned()),
         ("ROTARY_ASTERISK__ADDRESS", simulated.address().to_string()),
         ("ROTARY_ASTERISK__SECRET", "s3cret".to_owned()),
         ("ROTARY_WEBHOOKS__ALLOW_PRIVATE_TARGETS", "true".to_owned()),

@@ -129,7 +129,7 @@ async fn pick(app: App) -> Duration {
     let begin = Instant::now();
     let want = Want { tenant: tenant(), campaign: None, area_code: None };
     let pick = app.index.lock().pick(&want).expect("a DID");
-    let using = Use { tenant: tenant(), did: pick.did, at: Utc::now(), call: None };
+    let using = Use { tenant: tenant(), did: pick.did, at: Utc::now(), call: None, pick: None };
     match app.ledger.record(using).await {
         Ok(Recorded::Counted { usage_count }) => app.index.lock().settle(&pick, usage_count),
         Ok(Recorded::Refused(_) | Recorded::Gone | Recorded::Conflict) => {

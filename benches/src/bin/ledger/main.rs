@@ -164,6 +164,7 @@ fn use_of(did: &DidState, with_call: bool) -> Use {
             callback_url: None,
             journey: None,
             created_at: now,
+            placed_by: Default::default(),
         };
         Box::new(NewCall { call: Call::initiated(request, now), key: None })
     });

@@ -53,6 +53,7 @@ impl Daemon {
             ("STATE_DIRECTORY".to_owned(), path("state")),
             ("RUNTIME_DIRECTORY".to_owned(), path("run")),
             ("ROTARY_HTTP__LISTEN".to_owned(), listen.to_string()),
+            ("ROTARY_AGI__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("ROTARY_STORE__URL".to_owned(), database.to_owned()),
             ("ROTARY_ASTERISK__ADDRESS".to_owned(), asterisk.to_string()),
             ("ROTARY_ASTERISK__SECRET".to_owned(), "s3cret".to_owned()),

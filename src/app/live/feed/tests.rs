@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
 use super::*;
-use crate::domain::call::{CallRequest, Destination, Report};
+use crate::domain::call::{CallRequest, Destination, PlacedBy, Report};
 use crate::domain::did::{DidId, TrunkName};
 
 #[tokio::test]
@@ -189,6 +189,7 @@ fn call(of: &str, id: u128) -> Call {
         reason: None,
         time_limit_seconds: None,
         created_at: DateTime::<Utc>::UNIX_EPOCH,
+        placed_by: PlacedBy::Rotary,
     };
     let mut call = Call::initiated(request, DateTime::<Utc>::UNIX_EPOCH);
     call.handle_report(Report::Ringing, DateTime::<Utc>::UNIX_EPOCH);

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::group::{Admit, Taken, Turn, Uses, WriterRow};
 use super::{NewCall, WriterId};
 use crate::domain::asterisk::AsteriskName;
+use crate::domain::pick::TakenPick;
 use crate::domain::rotation::Reason;
 use crate::domain::tenant::CampaignId;
 
@@ -52,7 +53,44 @@ macro_rules! stored {
         )"
     };
 }
-use {stored, turn};
+
+/// Stores the picks whose `place` is in `admitted`. They come in nine arrays, whose parameters are
+/// named here because they follow those of the calls only where there are calls.
+macro_rules! picked {
+    ($place:literal $id:literal $tenant:literal $did:literal $number:literal $trunk:literal
+        $campaign:literal $to:literal $created:literal) => {
+        concat!(
+            "picked as (
+            insert into picks (id, tenant_id, did_id, number, trunk, campaign_id, to_number,
+                created_at, writer)
+            select p.id, p.tenant_id, p.did_id, p.number, p.trunk, p.campaign_id, p.to_number,
+                p.created_at, $1
+            from unnest(",
+            $place,
+            "::bigint[], ",
+            $id,
+            "::uuid[], ",
+            $tenant,
+            "::text[], ",
+            $did,
+            "::uuid[], ",
+            $number,
+            "::text[], ",
+            $trunk,
+            "::text[], ",
+            $campaign,
+            "::text[], ",
+            $to,
+            "::text[], ",
+            $created,
+            "::timestamptz[]) as p (place, id, tenant_id, did_id, number, trunk,
+                campaign_id, to_number, created_at)
+            join admitted on admitted.place = p.place
+        )"
+        )
+    };
+}
+use {picked, stored, turn};
 
 /// Both statements are planned once, and in the one way that stays right however few or many DIDs
 /// the table is believed to have: asked for one by one, by id, in the order of the array.
@@ -135,4 +173,23 @@ fn bind_calls<'q>(query: Query<'q>, calls: &[(i64, &NewCall)]) -> Query<'q> {
         .bind(each!(new => new.call.progress.asterisk.as_ref().map(AsteriskName::as_str)))
         .bind(each!(new => new.call.request.time_limit_seconds.map(i64::from)))
         .bind(each!(new => new.call.request.reason.map(Reason::as_str)))
+}
+
+/// Binds nine arrays: each pick with the place that it has in `admitted`.
+fn bind_picks<'q>(query: Query<'q>, picks: &[(i64, &TakenPick)]) -> Query<'q> {
+    macro_rules! each {
+        ($pick:ident => $value:expr) => {
+            picks.iter().map(|(_, $pick)| $value).collect::<Vec<_>>()
+        };
+    }
+    query
+        .bind(picks.iter().map(|(place, _)| *place).collect::<Vec<_>>())
+        .bind(each!(pick => pick.id.0))
+        .bind(each!(pick => pick.tenant.as_str()))
+        .bind(each!(pick => pick.did.0))
+        .bind(each!(pick => pick.number.to_string()))
+        .bind(each!(pick => pick.trunk.as_str()))
+        .bind(each!(pick => pick.campaign.as_ref().map(CampaignId::as_str)))
+        .bind(each!(pick => pick.to.map(|to| to.to_string())))
+        .bind(each!(pick => pick.created_at))
 }

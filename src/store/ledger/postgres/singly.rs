@@ -4,7 +4,8 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{bind_calls, stored, turn};
+use super::{bind_calls, bind_picks, picked, stored, turn};
+use crate::domain::pick::TakenPick;
 use crate::store::dids::saturate;
 use crate::store::ledger::NewCall;
 use crate::store::ledger::group::{Outcome, Taken, Turn, Uses};
@@ -45,6 +46,9 @@ counted as (
 ",
     stored!(),
     ",
+",
+    picked!("$30" "$31" "$32" "$33" "$34" "$35" "$36" "$37" "$38"),
+    ",
 advanced as (
     update ledger_writers w set sequence = $3, refused = array(
         select (a.place - 1)::integer from asked a
@@ -65,6 +69,10 @@ pub(super) async fn record(
         .zip(uses)
         .filter_map(|(place, used)| used.call.as_deref().map(|call| (place, call)))
         .collect();
+    let picks: Vec<(i64, &TakenPick)> = (1..)
+        .zip(uses)
+        .filter_map(|(place, used)| used.pick.as_deref().map(|pick| (place, pick)))
+        .collect();
     let query = sqlx::query(RECORD)
         .bind(turn.writer.0)
         .bind(turn.run)
@@ -73,7 +81,8 @@ pub(super) async fn record(
         .bind(uses.iter().map(|used| used.tenant.as_str()).collect::<Vec<_>>())
         .bind(uses.iter().map(|used| used.at).collect::<Vec<_>>())
         .bind(uses.iter().map(|used| used.key()).collect::<Vec<_>>());
-    let rows = bind_calls(query, &calls).fetch_all(db).await?;
+    let query = bind_picks(bind_calls(query, &calls), &picks);
+    let rows = query.fetch_all(db).await?;
     if rows.is_empty() {
         return Ok(Taken::NotItsTurn);
     }

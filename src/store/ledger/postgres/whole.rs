@@ -5,7 +5,8 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{bind_calls, stored, turn};
+use super::{bind_calls, bind_picks, picked, stored, turn};
+use crate::domain::pick::TakenPick;
 use crate::store::dids::saturate;
 use crate::store::ledger::NewCall;
 use crate::store::ledger::group::{Outcome, Taken, Tally, Turn, Uses};
@@ -42,6 +43,26 @@ macro_rules! advanced {
 }
 const RECORD: &str = concat!(turn!(), ",", admitted!(), ",", advanced!());
 const RECORD_CALLS: &str = concat!(turn!(), ",", admitted!(), ",", stored!(), ",", advanced!());
+const RECORD_PICKS: &str = concat!(
+    turn!(),
+    ",",
+    admitted!(),
+    ",",
+    picked!("$8" "$9" "$10" "$11" "$12" "$13" "$14" "$15" "$16"),
+    ",",
+    advanced!()
+);
+const RECORD_BOTH: &str = concat!(
+    turn!(),
+    ",",
+    admitted!(),
+    ",",
+    stored!(),
+    ",",
+    picked!("$30" "$31" "$32" "$33" "$34" "$35" "$36" "$37" "$38"),
+    ",",
+    advanced!()
+);
 
 pub(super) async fn record(
     db: &mut PgConnection,
@@ -54,8 +75,19 @@ pub(super) async fn record(
         .zip(tally.places())
         .filter_map(|(used, place)| Some((place as i64 + 1, used.call.as_deref()?)))
         .collect();
+    let picks: Vec<(i64, &TakenPick)> = uses
+        .iter()
+        .zip(tally.places())
+        .filter_map(|(used, place)| Some((place as i64 + 1, used.pick.as_deref()?)))
+        .collect();
     let dids = tally.dids();
-    let query = sqlx::query(if calls.is_empty() { RECORD } else { RECORD_CALLS })
+    let text = match (calls.is_empty(), picks.is_empty()) {
+        (true, true) => RECORD,
+        (false, true) => RECORD_CALLS,
+        (true, false) => RECORD_PICKS,
+        (false, false) => RECORD_BOTH,
+    };
+    let query = sqlx::query(text)
         .bind(turn.writer.0)
         .bind(turn.run)
         .bind(turn.sequence)
@@ -64,6 +96,7 @@ pub(super) async fn record(
         .bind(dids.iter().map(|did| did.uses).collect::<Vec<_>>())
         .bind(dids.iter().map(|did| did.at).collect::<Vec<_>>());
     let query = if calls.is_empty() { query } else { bind_calls(query, &calls) };
+    let query = if picks.is_empty() { query } else { bind_picks(query, &picks) };
     let rows = query.fetch_all(db).await?;
     if rows.is_empty() {
         return Ok(Taken::NotItsTurn);
