@@ -19,6 +19,9 @@ use self::real::Real;
 /// How long each rate is measured.
 const RUN: Duration = Duration::from_secs(10);
 
+/// How long the last calls of a run may take to be answered: a packet that was lost is sent again late.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Calls that were not yet answered, at most.
 const WINDOW: usize = 32;
 
