@@ -116,7 +116,8 @@ pub(super) async fn numbers(client: &Client, out: &mut dyn Write) -> anyhow::Res
         writeln!(out, "{}", line.trim_end())?;
     }
     let uses: usize = dids.data.iter().map(|did| did.usage_count as usize).sum();
-    ensure!(uses == CALLEES.len(), "{} calls were placed and {uses} uses counted", CALLEES.len());
+    // Somebody who tries the commands meanwhile adds to it.
+    ensure!(uses >= CALLEES.len(), "{} calls were placed and {uses} uses counted", CALLEES.len());
     Ok(())
 }
 
