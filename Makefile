@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
-.PHONY: help demo test prepare lint unit bench fuzz
+.PHONY: help demo test prepare lint unit bench soak fuzz
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -28,10 +28,14 @@ lint: ## Formatting, clippy and documentation, warnings denied
 unit: ## The tests that need nothing but Rust
 	cargo test --lib --bins
 
-bench: ## Runs the benchmarks (the real PostgreSQL among them) and prints one table
+bench: ## Runs the benchmarks (real PostgreSQL and Asterisk among them) and prints one table
 	@cargo build --release --bins --manifest-path benches/Cargo.toml
 	@echo "name | value | baseline | ratio"
-	@for bench in codec index csv ledger calls; do benches/target/release/$$bench || exit 1; done
+	@for bench in codec index csv ledger calls asterisk; do benches/target/release/$$bench || exit 1; done
+
+soak: ## Runs the daemon for MINUTES (10) amid failures and prints a balance sheet (needs PostgreSQL)
+	@cargo build --release --bin soak --manifest-path benches/Cargo.toml
+	@MINUTES=$(or $(MINUTES),10) benches/target/release/soak
 
 fuzz: ## Fuzzes the AMI codec for a minute (needs cargo-fuzz and a nightly Rust)
 	mkdir -p fuzz/corpus/codec

@@ -1,8 +1,15 @@
 //! What a call costs before the phone rings: from the request to Asterisk's "queued", with the use
 //! and the call durable on SQLite in between, beside a bare AMI client on the same simulated
-//! Asterisk.
+//! Asterisk. Then calls to their stored end on PostgreSQL.
 //!
-//! Rows on stdout: `name | value | baseline | ratio`.
+//! Rows on stdout: `name | value | baseline | ratio`. All of it, or the part named by the argument:
+//! `before` or `through`.
+
+mod house;
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../../../tests/it/postgres.rs"]
+mod postgres;
+mod through;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,16 +20,11 @@ use futures_util::stream;
 use rotary::app::App;
 use rotary::app::import_dids::{ImportSettings, import_dids};
 use rotary::app::make_call::{MakeCall, Shown, make_call};
-use rotary::config;
-use rotary::daemon;
-use rotary::demo::callee::Pace;
-use rotary::demo::{Settings, Simulated};
 use rotary::domain::audit::Origin;
-use rotary::domain::call::originate::Originate;
 use rotary::domain::call::Destination;
+use rotary::domain::call::originate::Originate;
 use rotary::domain::number::Region;
 use rotary::domain::tenant::TenantId;
-use rotary::lifecycle::Lifecycle;
 use rotary::store::dids::OnDuplicate;
 use uuid::Uuid;
 
@@ -31,36 +33,24 @@ const CALLS: usize = 20_000;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    let place = tempfile::tempdir()?;
-    let quick = Pace {
-        ring_after: Duration::from_millis(1),
-        answer_after: Duration::from_millis(1),
-        talk: Duration::from_millis(1),
-        refuse_after: Duration::from_millis(1),
-    };
-    let settings = Settings { pace: quick, ..Settings::default() };
-    let simulated = Simulated::bind("127.0.0.1:0".parse()?, settings).await?;
-    let environment = [
-        ("STATE_DIRECTORY", place.path().display().to_string()),
-        ("RUNTIME_DIRECTORY", place.path().display().to_string()),
-        ("ROTARY_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-        ("ROTARY_AGI__LISTEN", "127.0.0.1:0".to_owned()),
-        ("ROTARY_ASTERISK__ADDRESS", simulated.address().to_string()),
-        ("ROTARY_ASTERISK__SECRET", "s3cret".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let backdrop = Lifecycle::default();
-    let lines = backdrop.wires.tasks();
-    backdrop.wires.spawn("simulated Asterisk", |stop| simulated.run(lines, stop));
+    let only = std::env::args().nth(1);
+    let wanted = |part| only.as_deref().is_none_or(|only| only == part);
+    if wanted("before") {
+        before_the_phone_rings().await?;
+    }
+    if wanted("through") {
+        through::run().await?;
+    }
+    Ok(())
+}
 
-    let running = daemon::start(config::read(None, &environment.to_vec())?).await?;
-    let app = running.app.clone();
-    app.asterisks.some_up().await;
+async fn before_the_phone_rings() -> anyhow::Result<()> {
+    let house = house::open(&[]).await?;
+    let app = house.running.app.clone();
     fill(&app).await?;
-
     for callers in [1, 16, 64] {
         let bare = measure(callers, &app, |app, n| async move { originate(&app, n).await }).await;
-        let ours = measure(callers, &app, |app, n| async move { call(&app, n).await }).await;
+        let ours = measure(callers, &app, |app, n| async move { call(&app, n, None).await }).await;
         println!(
             "calls: {callers} callers, request to queued, durable on SQLite | {} | {} | {:.2}",
             ours.told(),
@@ -68,8 +58,7 @@ async fn main() -> anyhow::Result<()> {
             ours.per_second / bare.per_second,
         );
     }
-    running.lifecycle.stop(Duration::from_secs(20)).await;
-    backdrop.stop(Duration::from_secs(5)).await;
+    house.close().await;
     Ok(())
 }
 
@@ -85,7 +74,7 @@ async fn fill(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn call(app: &App, n: usize) {
+async fn call(app: &App, n: usize, callback_url: Option<String>) {
     let wanted = MakeCall {
         tenant: TenantId::default_tenant(),
         to: callee(n).parse().expect("a number"),
@@ -97,7 +86,8 @@ async fn call(app: &App, n: usize) {
         variables: vec![("JOURNEY".into(), "j_1".into())],
         caller_name: None,
         ring_timeout_seconds: None,
-        callback_url: None,
+        time_limit_seconds: None,
+        callback_url,
         journey: None,
         key: None,
     };
