@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::{BufMut, BytesMut};
 
 use crate::domain::call::Destination;
-use crate::domain::call::originate::Originate;
+use crate::domain::call::originate::{Originate, fault_of_name};
 
 /// The longest line sent, in bytes, without its end.
 pub const MAX_LINE: usize = 1000;
@@ -104,7 +104,7 @@ impl fmt::Debug for Message {
 /// # Errors
 /// Names the field that cannot be sent; a variable as `variables.NAME`.
 pub fn message_of(asked: &Originate) -> Result<Message, InvalidHeader> {
-    let caller = caller_id(asked);
+    let caller = asked.caller_id();
     at_most("id", &asked.id, MAX_CHANNEL_ID)?;
     at_most("channel", &asked.channel, MAX_NAME)?;
     at_most("callerName", &caller, MAX_NAME)?;
@@ -123,34 +123,20 @@ pub fn message_of(asked: &Originate) -> Result<Message, InvalidHeader> {
         Destination::Application { application, data } => {
             message.header("Application", application)?.header("Data", data)?
         }
-        // Asterisk refuses what leads nowhere.
-        Destination::Untold => message,
+        // Asterisk would ring the callee, and drop the call once it is answered.
+        Destination::Untold => {
+            let field = "context".to_owned();
+            return Err(InvalidHeader { field, why: "must say where the call goes" });
+        }
     };
     asked.variables.iter().try_fold(message, |message, (name, value)| {
         let field = |why| InvalidHeader { field: format!("variables.{name}"), why };
-        // A name like FILE(/etc/passwd) would be a dialplan function, run by Asterisk.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || !name.bytes().all(is_plain) {
-            return Err(field("may have letters, digits and _ in its name"));
+        if let Some(why) = fault_of_name(name) {
+            return Err(field(why));
         }
         let text = format!("{name}={}", escaped(value));
         message.header("Variable", text).map_err(|invalid| field(invalid.why))
     })
-}
-
-/// `"Name" <number>`. Asterisk's parsers differ in how they read a quote, a backslash or an
-/// angle bracket inside the name, so those are replaced by what looks alike.
-fn caller_id(asked: &Originate) -> String {
-    let Some(name) = &asked.caller_name else { return format!("<{}>", asked.caller_number) };
-    let alike = |letter| match letter {
-        '"' => '\'',
-        '\\' => '/',
-        '<' => '(',
-        '>' => ')',
-        other => other,
-    };
-    let name: String = name.chars().map(alike).collect();
-    format!("\"{name}\" <{}>", asked.caller_number)
 }
 
 /// A variable's value such that it arrives as it is: Asterisk splits at commas, takes quotes away

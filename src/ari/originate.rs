@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::call::Destination;
-use crate::domain::call::originate::Originate;
+use crate::domain::call::originate::{Originate, fault_of_name};
 
 /// Asterisk takes no longer body (40,960 bytes), counted before its own escaping.
 const MAX_BODY: usize = 40_000;
@@ -39,7 +39,7 @@ pub(super) fn body_of(asked: &Originate) -> Result<Vec<u8>, InvalidField> {
     if asked.id.len() > MAX_CHANNEL_ID {
         return Err(invalid("id", "is too long: it may have 149 bytes"));
     }
-    let caller = caller_id(asked);
+    let caller = asked.caller_id();
     for (field, text) in [
         ("id", &asked.id),
         ("channel", &asked.channel),
@@ -72,30 +72,13 @@ fn variables(asked: &Originate) -> Result<Map<String, Value>, InvalidField> {
     let mut variables = Map::new();
     for (name, value) in &asked.variables {
         let field = format!("variables.{name}");
-        // A name like FILE(/etc/passwd) would be a dialplan function, run by Asterisk.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || !name.bytes().all(is_plain) {
-            return Err(invalid(&field, "may have letters, digits and _ in its name"));
+        if let Some(why) = fault_of_name(name) {
+            return Err(invalid(&field, why));
         }
         plain(&field, value)?;
         variables.entry(name.clone()).or_insert_with(|| Value::from(value.clone()));
     }
     Ok(variables)
-}
-
-/// `"Name" <number>`. Asterisk's parsers differ in how they read a quote, a backslash or an angle
-/// bracket inside the name, so those are replaced by what looks alike.
-fn caller_id(asked: &Originate) -> String {
-    let Some(name) = &asked.caller_name else { return format!("<{}>", asked.caller_number) };
-    let alike = |letter| match letter {
-        '"' => '\'',
-        '\\' => '/',
-        '<' => '(',
-        '>' => ')',
-        other => other,
-    };
-    let name: String = name.chars().map(alike).collect();
-    format!("\"{name}\" <{}>", asked.caller_number)
 }
 
 fn plain(field: &str, text: &str) -> Result<(), InvalidField> {

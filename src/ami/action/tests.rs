@@ -62,6 +62,13 @@ fn what_asterisk_would_cut_is_refused_and_named() {
 }
 
 #[test]
+fn a_call_that_leads_nowhere_is_not_sent() {
+    let nowhere = Originate { destination: Destination::Untold, ..originate() };
+
+    assert_eq!(message_of(&nowhere).unwrap_err().field, "context");
+}
+
+#[test]
 fn an_originate_says_all_that_was_asked() {
     let mut asked = originate();
     asked.caller_name = Some("Acme \"A\" <b> \\c".to_owned());
