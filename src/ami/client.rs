@@ -15,6 +15,7 @@ use super::reconnect::Line;
 use super::{AmiError, Channel, DownReason, LineState, Settings};
 use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
+use crate::line::counters::Counters as LineCounters;
 use crate::line::reports::{self, Reports};
 
 /// How many actions may wait for the line to take them; further callers wait in turn.
@@ -55,12 +56,9 @@ pub struct Counters {
     pub(super) frames: AtomicU64,
     pub(super) too_long: AtomicU64,
     pub(super) orphans: AtomicU64,
-    pub(super) reports: AtomicU64,
-    pub(super) reports_dropped: AtomicU64,
-    pub(super) connects: AtomicU64,
+    /// What every line counts.
+    pub line: LineCounters,
     pub(super) boots: AtomicU64,
-    /// By [`DownReason::WORDS`].
-    failures: [AtomicU64; DownReason::WORDS.len()],
     pending: AtomicU64,
     pings: OnceLock<Histogram>,
 }
@@ -168,31 +166,10 @@ impl Counters {
         self.orphans.load(Ordering::Relaxed)
     }
 
-    /// Reports of our calls.
-    pub fn reports(&self) -> u64 {
-        self.reports.load(Ordering::Relaxed)
-    }
-
-    /// Reports dropped because too many calls had unread ones.
-    pub fn reports_dropped(&self) -> u64 {
-        self.reports_dropped.load(Ordering::Relaxed)
-    }
-
-    /// How often the line came up.
-    pub fn connects(&self) -> u64 {
-        self.connects.load(Ordering::Relaxed)
-    }
-
     /// How often Asterisk said that it is fully booted, which it also says after a login. None
     /// while the line is up: our user does not hear the class `system`.
     pub fn boots(&self) -> u64 {
         self.boots.load(Ordering::Relaxed)
-    }
-
-    /// How often the line ended or did not come up, by [`DownReason::WORDS`].
-    pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.failures.iter().map(|count| count.load(Ordering::Relaxed));
-        DownReason::WORDS.into_iter().zip(counts)
     }
 
     /// Actions that somebody waits for now, those included that the line has not taken yet.
@@ -208,13 +185,6 @@ impl Counters {
     pub(super) fn pong(&self, after: Duration) {
         if let Some(pings) = self.pings.get() {
             pings.record(after);
-        }
-    }
-
-    pub(super) fn failed(&self, why: &DownReason) {
-        let place = why.word().and_then(|word| DownReason::WORDS.iter().position(|w| *w == word));
-        if let Some(place) = place {
-            Self::add(&self.failures[place]);
         }
     }
 

@@ -156,7 +156,7 @@ impl Connection {
                     }
                 }
                 Output::Up { version, missing } => {
-                    Counters::add(&around.counters.connects);
+                    around.counters.line.connected();
                     (around.tell)(LineState::Up { version, missing, offline: Vec::new() });
                 }
                 Output::Close(why) => return Some(why),
@@ -173,10 +173,7 @@ impl Connection {
             if let Incoming::Frame(frame) = &incoming
                 && let Some((call, report)) = report::read(frame)
             {
-                Counters::add(&around.counters.reports);
-                if !around.reporter.put(call, report) {
-                    Counters::add(&around.counters.reports_dropped);
-                }
+                around.counters.line.reported(around.reporter.put(call, report));
             }
             self.session.handle_incoming(incoming, now);
         }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -56,11 +55,11 @@ impl Line {
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut backoff = Backoff::new(self.settings.backoff_min, self.settings.backoff_max);
         while !stop.is_cancelled() {
-            let connects = self.counters.connects.load(Ordering::Relaxed);
+            let connects = self.counters.line.connects();
             let begun = Instant::now();
             let Some(why) = self.connect_and_talk(&stop).await else { break };
-            self.counters.failed(&why);
-            if self.counters.connects.load(Ordering::Relaxed) > connects
+            self.counters.line.failed(&why);
+            if self.counters.line.connects() > connects
                 && begun.elapsed() >= self.settings.stable_after
             {
                 backoff.reset();

@@ -116,7 +116,7 @@ async fn a_lost_line_leaves_the_action_unknown_and_is_made_again() {
     // The originate was not written again.
     assert_eq!(action, b"Ping");
     assert!(answer.is_ok());
-    assert_eq!(house.client.counters().connects(), 2);
+    assert_eq!(house.client.counters().line.connects(), 2);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::{AriError, Settings};
 use crate::domain::call::ChannelId;
 use crate::domain::call::cause::Cause;
 use crate::domain::call::originate::Originate;
+use crate::line::counters::Counters as LineCounters;
 use crate::line::reports::{self, Reports};
 use crate::line::{Channel, DownReason, LineState};
 
@@ -31,9 +32,8 @@ pub struct Client {
 pub struct Counters {
     pub(super) events: AtomicU64,
     pub(super) unreadable: AtomicU64,
-    pub(super) reports: AtomicU64,
-    pub(super) reports_dropped: AtomicU64,
-    pub(super) connects: AtomicU64,
+    /// What every line counts.
+    pub line: LineCounters,
 }
 
 #[derive(Deserialize)]
@@ -149,21 +149,6 @@ impl Counters {
     /// Messages that were no events.
     pub fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
-    }
-
-    /// Reports of our calls.
-    pub fn reports(&self) -> u64 {
-        self.reports.load(Ordering::Relaxed)
-    }
-
-    /// Reports dropped because too many calls had unread ones.
-    pub fn reports_dropped(&self) -> u64 {
-        self.reports_dropped.load(Ordering::Relaxed)
-    }
-
-    /// How often the line came up.
-    pub fn connects(&self) -> u64 {
-        self.connects.load(Ordering::Relaxed)
     }
 
     pub(super) fn add(counter: &AtomicU64) {

@@ -75,7 +75,7 @@ pub(super) async fn run(around: &Around<'_>) -> DownReason {
     }
     let Settings { endpoints, .. } = around.settings;
     let offline = offline(around.rest, endpoints).await.unwrap_or_default();
-    Counters::add(&around.counters.connects);
+    around.counters.line.connected();
     tell(around.state, LineState::Up { version: version.clone(), missing: Vec::new(), offline });
     listen(&mut socket, version, around).await
 }
@@ -227,10 +227,7 @@ fn hear(message: Option<Result<Message, Error>>, around: &Around<'_>) -> Result<
         }
         Heard::Reports(call, first, second) => {
             for report in [Some(first), second].into_iter().flatten() {
-                Counters::add(&around.counters.reports);
-                if !around.reporter.put(call, report) {
-                    Counters::add(&around.counters.reports_dropped);
-                }
+                around.counters.line.reported(around.reporter.put(call, report));
             }
         }
     }

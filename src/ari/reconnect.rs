@@ -1,7 +1,6 @@
 //! Keeps a line to Asterisk: connects, and connects again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -61,10 +60,11 @@ impl Line {
         };
         let mut backoff = Backoff::new(self.settings.backoff_min, self.settings.backoff_max);
         loop {
-            let connects = self.counters.connects.load(Ordering::Relaxed);
+            let connects = self.counters.line.connects();
             let begun = Instant::now();
             let why = connection::run(&around).await;
-            if self.counters.connects.load(Ordering::Relaxed) > connects
+            self.counters.line.failed(&why);
+            if self.counters.line.connects() > connects
                 && begun.elapsed() >= self.settings.stable_after
             {
                 backoff.reset();

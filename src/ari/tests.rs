@@ -35,7 +35,7 @@ async fn a_call_is_placed_and_its_reports_arrive() {
     let end = Report::HungUp { cause: 17, sip_code: Some(486) };
     let call = ChannelId::first(CallId(call));
     assert_eq!(house.take_reports(2).await, [(call, Report::Ringing), (call, end)]);
-    assert_eq!(house.client.counters().reports(), 2);
+    assert_eq!(house.client.counters().line.reports(), 2);
 }
 
 #[tokio::test]
@@ -182,7 +182,9 @@ async fn a_line_that_was_cut_comes_up_again() {
     house.is(|state| matches!(state, LineState::Down { .. })).await;
     let _socket = house.up().await;
 
-    assert_eq!(house.client.counters().connects(), 2);
+    assert_eq!(house.client.counters().line.connects(), 2);
+    let failures = house.client.counters().line.failures().filter(|(_, count)| *count > 0);
+    assert_eq!(failures.collect::<Vec<_>>(), [("broken", 1)]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What every line to an Asterisk has in common, whatever is spoken on it.
 
 pub mod backoff;
+pub mod counters;
 pub mod reports;
 
 use std::fmt;

@@ -100,40 +100,34 @@ fn asterisk(app: &App) {
     for asterisk in app.asterisks.all() {
         let labels = [("asterisk", asterisk.name.as_str())];
         set(app, "rotary_asterisk_up", &labels, f64::from(u8::from(asterisk.is_up())));
-        let counts = match &asterisk.wire {
-            Wire::Ami(client) => manager(app, &labels, client.counters()),
-            Wire::Ari(client) => {
+        let (line, messages) = match &asterisk.wire {
+            Wire::Ami(client) => {
                 let counters = client.counters();
-                [
-                    counters.connects(),
-                    counters.events(),
-                    counters.reports(),
-                    counters.reports_dropped(),
-                ]
+                manager(app, &labels, counters);
+                (&counters.line, counters.frames())
             }
+            Wire::Ari(client) => (&client.counters().line, client.counters().events()),
         };
-        let names = [
-            "rotary_asterisk_connects_total",
-            "rotary_asterisk_frames_total",
-            "rotary_asterisk_reports_total",
-            "rotary_asterisk_reports_dropped_total",
-        ];
-        for (metric, count) in names.into_iter().zip(counts) {
+        for (metric, count) in [
+            ("rotary_asterisk_connects_total", line.connects()),
+            ("rotary_asterisk_frames_total", messages),
+            ("rotary_asterisk_reports_total", line.reports()),
+            ("rotary_asterisk_reports_dropped_total", line.reports_dropped()),
+        ] {
             raise(app, metric, &labels, count);
+        }
+        for (cause, count) in line.failures() {
+            let labels = [labels[0], ("cause", cause)];
+            raise(app, "rotary_asterisk_failures_total", &labels, count);
         }
     }
 }
 
-/// What only the manager interface has; the rest is given back.
-fn manager(app: &App, labels: &[(&str, &str)], counters: &Counters) -> [u64; 4] {
+/// What only the manager interface has.
+fn manager(app: &App, labels: &[(&str, &str)], counters: &Counters) {
     set(app, "rotary_asterisk_actions_pending", labels, counters.pending() as f64);
     raise(app, "rotary_asterisk_oversized_frames_total", labels, counters.too_long());
     raise(app, "rotary_asterisk_orphan_answers_total", labels, counters.orphans());
-    for (cause, count) in counters.failures() {
-        let labels = [labels[0], ("cause", cause)];
-        raise(app, "rotary_asterisk_failures_total", &labels, count);
-    }
-    [counters.connects(), counters.frames(), counters.reports(), counters.reports_dropped()]
 }
 
 fn process(app: &App) {
