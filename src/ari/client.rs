@@ -88,7 +88,12 @@ impl Client {
         // Words that Asterisk 16 knows as well as 22.
         let reason = if cause == Cause::NO_ANSWER { "no_answer" } else { "normal" };
         let path = format!("/channels/{channel}?reason={reason}");
-        self.rest.send(Method::DELETE, &path, None).await?.done()
+        let answer = self.rest.send(Method::DELETE, &path, None).await?;
+        // Whoever hangs up knows a channel that is not there by AMI's words.
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(AriError::Refused("No such channel".to_owned()));
+        }
+        answer.done()
     }
 
     /// All channels Asterisk has, of anyone.

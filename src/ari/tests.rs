@@ -265,7 +265,7 @@ async fn channels_are_listed_and_hung_up() {
         state,
     };
     assert_eq!(listed, [channel(ours, "PJSIP/carrier-1", 5), channel("1795.13", "PJSIP/x-2", 6)]);
-    assert_eq!(none, Err(AriError::Refused("Resource not found".to_owned())));
+    assert_eq!(none, Err(AriError::Refused("No such channel".to_owned())));
     assert_eq!(done, Ok(()));
     assert!(house.request("DELETE").await.contains(path));
 }
